@@ -1,0 +1,224 @@
+//! A relay's memory of the builds that it has opened, so that none is opened twice.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use rand_core::CryptoRng;
+
+use super::slot::Minute;
+use crate::crypto::hash::{NetworkId, label, tag};
+use crate::crypto::secret::Secret;
+use crate::wire::limits::{BUILD_SKEW_MINUTES, REPLAY_CACHE_MAX};
+
+/// Remembers each opened build for as long as its time stamp would be accepted.
+///
+/// Bounded by [`REPLAY_CACHE_MAX`]: a full cache refuses new builds and forgets none. Names are
+/// keyed with a secret of this cache, so that nobody can choose ones that collide.
+#[derive(Debug)]
+pub struct ReplayCache {
+    secret: Secret<32>,
+    /// Stamps below this minute are refused, whatever the clock says.
+    floor: Minute,
+    minutes: BTreeMap<Minute, HashSet<BuildTag, BuildHasherDefault<TagHasher>>>,
+    len: usize,
+    capacity: usize,
+}
+
+/// A build's name in one relay's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct BuildTag([u8; 16]);
+
+/// Why the cache does not admit a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotAdmitted {
+    /// Opened before.
+    Replayed,
+    /// The stamp is too far from the clock, or below the floor.
+    Skew,
+    /// No room.
+    Full,
+}
+
+impl ReplayCache {
+    /// For onion keys that were made just now: nothing that was built to them exists.
+    #[must_use]
+    pub fn for_fresh_keys(rng: &mut impl CryptoRng) -> Self {
+        Self {
+            secret: Secret::random(rng),
+            floor: Minute(0),
+            minutes: BTreeMap::new(),
+            len: 0,
+            capacity: REPLAY_CACHE_MAX,
+        }
+    }
+
+    /// For onion keys that lived before this start, whose opened builds are forgotten: refuses all
+    /// stamps that could have been accepted before it, that is, older than `start` and the skew.
+    #[must_use]
+    pub fn after_restart(start: Minute, rng: &mut impl CryptoRng) -> Self {
+        Self {
+            floor: Minute(start.0.saturating_add(BUILD_SKEW_MINUTES + 1)),
+            ..Self::for_fresh_keys(rng)
+        }
+    }
+
+    /// The same cache with room for `capacity` builds.
+    #[must_use]
+    pub fn with_capacity(self, capacity: usize) -> Self {
+        Self { capacity, ..self }
+    }
+
+    /// Builds remembered now.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no build is remembered.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The name of the build with this ephemeral key.
+    pub(super) fn tag(&self, network: &NetworkId, ephemeral: &[u8]) -> BuildTag {
+        BuildTag(tag(
+            &self.secret,
+            label::BUILD_REPLAY,
+            network,
+            &[ephemeral],
+        ))
+    }
+
+    /// Whether the build was opened before. At most eleven look-ups.
+    pub(super) fn contains(&self, tag: &BuildTag) -> bool {
+        self.minutes.values().any(|tags| tags.contains(tag))
+    }
+
+    /// Admits a build that was authenticated, once.
+    pub(super) fn admit(
+        &mut self,
+        tag: BuildTag,
+        stamp: Minute,
+        now: Minute,
+    ) -> Result<(), NotAdmitted> {
+        self.forget_before(now);
+        let newest = now.0.saturating_add(BUILD_SKEW_MINUTES);
+        if stamp < self.floor || stamp.0 > newest {
+            return Err(NotAdmitted::Skew);
+        }
+        if self.contains(&tag) {
+            return Err(NotAdmitted::Replayed);
+        }
+        if self.len >= self.capacity {
+            return Err(NotAdmitted::Full);
+        }
+        self.minutes.entry(stamp).or_default().insert(tag);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Forgets the stamps that are too old by now, and refuses them from here on, so that a clock
+    /// set back does not let them in again.
+    fn forget_before(&mut self, now: Minute) {
+        self.floor = self
+            .floor
+            .max(Minute(now.0.saturating_sub(BUILD_SKEW_MINUTES)));
+        let kept = self.minutes.split_off(&self.floor);
+        let forgotten = std::mem::replace(&mut self.minutes, kept);
+        self.len -= forgotten.values().map(HashSet::len).sum::<usize>();
+    }
+}
+
+/// Takes eight bytes of a tag as they are: tags are keyed hashes already.
+#[derive(Debug, Default)]
+struct TagHasher(u64);
+
+impl Hasher for TagHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(head) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*head);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn cache() -> ReplayCache {
+        ReplayCache::for_fresh_keys(&mut ChaCha20Rng::from_seed([1; 32]))
+    }
+
+    #[test]
+    fn a_build_is_admitted_once_and_remembered_while_its_stamp_counts() {
+        let (mut cache, tag) = (cache(), BuildTag([1; 16]));
+        assert_eq!(cache.admit(tag, Minute(105), Minute(100)), Ok(()));
+        for now in 100..=110 {
+            let again = cache.admit(tag, Minute(105), Minute(now));
+            assert_eq!(again, Err(NotAdmitted::Replayed), "minute {now}");
+        }
+        let late = cache.admit(tag, Minute(105), Minute(111));
+        assert_eq!(late, Err(NotAdmitted::Skew));
+        assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn stamps_beyond_the_skew_are_refused_either_way() {
+        let mut cache = cache();
+        for (stamp, admitted) in [(94, false), (95, true), (105, true), (106, false)] {
+            let tag = BuildTag([stamp; 16]);
+            let result = cache.admit(tag, Minute(stamp.into()), Minute(100));
+            assert_eq!(result.is_ok(), admitted, "stamp {stamp}");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_lets_no_forgotten_build_in() {
+        let (mut cache, tag) = (cache(), BuildTag([1; 16]));
+        assert_eq!(cache.admit(tag, Minute(100), Minute(100)), Ok(()));
+        let other = BuildTag([2; 16]);
+        assert_eq!(cache.admit(other, Minute(200), Minute(200)), Ok(()));
+        let replay = cache.admit(tag, Minute(100), Minute(100));
+        assert_eq!(replay, Err(NotAdmitted::Skew));
+    }
+
+    #[test]
+    fn after_a_restart_whatever_could_have_been_opened_before_is_refused() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut cache = ReplayCache::after_restart(Minute(100), &mut rng);
+        for stamp in 90..=105 {
+            let result = cache.admit(BuildTag([1; 16]), Minute(stamp), Minute(101));
+            assert_eq!(result, Err(NotAdmitted::Skew), "stamp {stamp}");
+        }
+        assert_eq!(
+            cache.admit(BuildTag([1; 16]), Minute(106), Minute(101)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_full_cache_refuses_and_forgets_nothing() {
+        let mut cache = cache().with_capacity(1);
+        assert_eq!(
+            cache.admit(BuildTag([1; 16]), Minute(100), Minute(100)),
+            Ok(())
+        );
+        let full = cache.admit(BuildTag([2; 16]), Minute(100), Minute(100));
+        assert_eq!(full, Err(NotAdmitted::Full));
+        let again = cache.admit(BuildTag([1; 16]), Minute(100), Minute(100));
+        assert_eq!(again, Err(NotAdmitted::Replayed));
+        // Its time over, it makes room.
+        assert_eq!(
+            cache.admit(BuildTag([2; 16]), Minute(106), Minute(106)),
+            Ok(())
+        );
+    }
+}

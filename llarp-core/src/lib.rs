@@ -1,0 +1,22 @@
+//! **llarp**, an onion-routed overlay transport.
+//!
+//! The layers, in the order of the packet's way. Each names only layers above it in this list; a
+//! test in the `tests` package holds the house to that.
+//!
+//! | layer | what it is | specification |
+//! |---|---|---|
+//! | [`wire`] | bytes ↔ values, and every limit | `docs/spec/00-wire.md` |
+//! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
+//! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
+//! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
+//!
+//! Everything here so far is **pure**: no socket, task, clock, disk or global random generator.
+//! Callers pass the time and a random generator in; the same inputs give the same bytes.
+
+pub mod wire;
+
+pub mod crypto;
+
+pub mod cell;
+
+pub mod build;

@@ -1,0 +1,71 @@
+//! Every limit and size of the wire, in one place, each with its reason.
+//!
+//! Whoever wants to know how much a stranger can make us hold or do reads this file and the
+//! parser that cites the constant.
+
+/// Version byte of every format in this crate.
+pub const VERSION: u8 = 1;
+
+/// Bytes of a cell on a link: the largest that one QUIC datagram carries at an outer UDP payload
+/// of 1350 bytes (`docs/spec/02-cell.md` §1).
+pub const CELL_LEN: usize = 1312;
+
+/// Bytes of a path id, the only header of a cell.
+pub const PATH_ID_LEN: usize = 8;
+
+/// Bytes of a cell under the onion layers.
+pub const BODY_LEN: usize = CELL_LEN - PATH_ID_LEN;
+
+/// Bytes of the zeros that a hop checks: 128 bits, so that a forgery passes with 2⁻¹²⁸.
+pub const ZEROS_LEN: usize = 16;
+
+/// Bytes in front of a cell's data: zeros 16, counter 8, command 1, length 2.
+pub const CELL_HEADER_LEN: usize = ZEROS_LEN + 8 + 1 + 2;
+
+/// The most data that one cell carries, in bytes.
+pub const CELL_DATA_MAX: usize = BODY_LEN - CELL_HEADER_LEN;
+
+/// A path retires at this many cells in one direction; no counter reaches it. Keeps HCTR2 far
+/// below its birthday bound (2²⁰ cells × 82 blocks ≈ 2²⁶·⁴ blocks, bound 2⁶⁴) and bounds what one
+/// set of hop keys protects to 1.3 GiB.
+pub const PATH_CELLS_MAX: u64 = 1 << 20;
+
+/// Cells behind the newest that an end still accepts, in counter steps: 40 ms of reordering at
+/// 100,000 cells/s, in 512 bytes.
+pub const WINDOW_CELLS: u64 = 4096;
+
+/// Failed or too-old cells after which an honest end closes the path. More would be a covert
+/// channel for whoever garbles cells on purpose.
+pub const STRIKES_MAX: u8 = 3;
+
+/// Most hops of a path: three, and a wanted relay behind them (an aligned path).
+pub const HOPS_MAX: usize = 4;
+
+/// Slots of a build message: one a hop, and a spare so that its use never shows.
+pub const SLOTS: usize = 5;
+
+/// Bytes of a build message's slot (`docs/spec/03-build.md` §2).
+pub const SLOT_LEN: usize = 1344;
+
+/// Bytes of a build message: version 1, path id 8, five slots.
+pub const BUILD_REQUEST_LEN: usize = 1 + PATH_ID_LEN + SLOTS * SLOT_LEN;
+
+/// Bytes of a build reply's slot.
+pub const REPLY_SLOT_LEN: usize = 160;
+
+/// Bytes of a build reply: version 1, path id 8, five slots.
+pub const BUILD_REPLY_LEN: usize = 1 + PATH_ID_LEN + SLOTS * REPLY_SLOT_LEN;
+
+/// How far a build's time stamp may lie from the relay's clock, in minutes, either way.
+pub const BUILD_SKEW_MINUTES: u32 = 5;
+
+/// Builds that a relay remembers against replays, at most: 24 MiB at about 24 bytes each. Eleven
+/// minutes of stamps are remembered at a time, so a relay admits 1,588 builds a second before it
+/// sheds; one core opens about 10,000. A full cache refuses builds, it never forgets one.
+pub const REPLAY_CACHE_MAX: usize = 1 << 20;
+
+/// Bytes of an identity or relay key file (`docs/spec/01-crypto.md` §7).
+pub const KEY_FILE_LEN: usize = 8 + 1 + 1 + 32 + 32;
+
+/// Characters of an address in front of its suffix.
+pub const ADDRESS_CHARS: usize = 52;

@@ -1,0 +1,4 @@
+//! Tests of the pure layers from outside: published vectors, our own vectors, properties, attacks.
+
+mod build_attacks;
+mod support;
