@@ -1,4 +1,7 @@
 //! Tests of the pure layers from outside: published vectors, our own vectors, properties, attacks.
 
 mod build_attacks;
+mod build_charges;
+mod cell_properties;
+mod costs;
 mod support;

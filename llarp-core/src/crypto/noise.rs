@@ -12,8 +12,8 @@ use snow::{Builder, HandshakeState, params::NoiseParams};
 
 use super::identity::X25519Secret;
 use super::secret::{Secret, secret_type};
-use resolver::HopResolver;
 pub use resolver::x25519_public;
+use resolver::{HopResolver, KeyPair};
 
 /// The pattern and its primitives, as the Noise specification writes them.
 pub const PATTERN: &str = "Noise_NKpsk0_25519_ChaChaPoly_BLAKE2b";
@@ -50,31 +50,34 @@ pub struct Initiator(HandshakeState);
 #[derive(Debug)]
 pub struct Responder(HandshakeState);
 
-/// A responder's static key pair; the public half is kept, since each handshake needs it.
-#[derive(Debug)]
-pub struct StaticKey {
-    secret: X25519Secret,
-    public: [u8; 32],
-}
+/// A responder's static key pair.
+#[derive(Debug, Clone)]
+pub struct StaticKey(KeyPair);
 
 impl StaticKey {
     /// The key pair of `secret`.
+    ///
+    /// # Panics
+    /// If memory for it cannot be had.
     #[must_use]
-    pub fn new(secret: X25519Secret) -> Self {
-        let public = x25519_public(secret.expose());
-        Self { secret, public }
+    #[expect(
+        clippy::expect_used,
+        reason = "any 32 bytes are an X25519 secret; only memory can fail"
+    )]
+    pub fn new(secret: &X25519Secret) -> Self {
+        Self(KeyPair::new(secret.expose()).expect("32 bytes are an X25519 secret"))
     }
 
     /// Draws a new key pair.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self::new(X25519Secret::new(Secret::random(rng)))
+        Self::new(&X25519Secret::new(Secret::random(rng)))
     }
 
     /// The public half.
     #[must_use]
     pub const fn public(&self) -> &[u8; 32] {
-        &self.public
+        self.0.public()
     }
 }
 
@@ -122,9 +125,10 @@ impl Responder {
         payload: &mut [u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, HandshakeFailed> {
-        let resolver = HopResolver::new(Some(key.public), Ephemeral::new(Secret::random(rng)));
+        let resolver = HopResolver::new(Some(key.0.clone()), Ephemeral::new(Secret::random(rng)));
         let mut state = builder(resolver, psk, prologue)
-            .and_then(|builder| builder.local_private_key(key.secret.expose()))
+            // snow wants to know that there is a key; the resolver holds it.
+            .and_then(|builder| builder.local_private_key(&[0; 32]))
             .and_then(Builder::build_responder)
             .map_err(|_| HandshakeFailed)?;
         read(&mut state, message, payload).map(|()| Self(state))

@@ -1,10 +1,12 @@
 //! The primitives that snow gets from us: X25519 from aws-lc, randomness from the caller.
 
+use std::sync::Arc;
+
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroizing;
 
 use super::Ephemeral;
 
@@ -14,19 +16,38 @@ pub fn x25519_public(secret: &[u8; 32]) -> [u8; 32] {
     x25519_dalek::x25519(*secret, x25519_dalek::X25519_BASEPOINT_BYTES)
 }
 
+/// A secret X25519 key as aws-lc holds it, with its public half: computed once, used for every
+/// Diffie-Hellman of its life. aws-lc wipes it when it is freed.
+#[derive(Debug, Clone)]
+pub(super) struct KeyPair {
+    secret: Arc<PrivateKey>,
+    public: [u8; 32],
+}
+
+impl KeyPair {
+    pub(super) fn new(secret: &[u8; 32]) -> Result<Self, snow::Error> {
+        let secret = PrivateKey::from_private_key(&X25519, secret).map_err(|_| snow::Error::Dh)?;
+        let public = secret.compute_public_key().map_err(|_| snow::Error::Dh)?;
+        let public = public.as_ref().try_into().map_err(|_| snow::Error::Dh)?;
+        let secret = Arc::new(secret);
+        Ok(Self { secret, public })
+    }
+
+    pub(super) const fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+}
+
 /// Resolves for one handshake.
 pub(super) struct HopResolver {
-    local_public: Option<[u8; 32]>,
+    local: Option<KeyPair>,
     ephemeral: Ephemeral,
 }
 
 impl HopResolver {
-    /// `local_public` is the public half of the local static key, if there is one.
-    pub(super) const fn new(local_public: Option<[u8; 32]>, ephemeral: Ephemeral) -> Self {
-        Self {
-            local_public,
-            ephemeral,
-        }
+    /// `local` is the local static key, if there is one.
+    pub(super) const fn new(local: Option<KeyPair>, ephemeral: Ephemeral) -> Self {
+        Self { local, ephemeral }
     }
 }
 
@@ -39,11 +60,8 @@ impl CryptoResolver for HopResolver {
         let DHChoice::Curve25519 = choice else {
             return None;
         };
-        Some(Box::new(FastX25519 {
-            secret: [0; 32],
-            public: [0; 32],
-            local_public: self.local_public,
-        }))
+        let local = self.local.clone();
+        Some(Box::new(FastX25519 { local, pair: None }))
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -69,13 +87,10 @@ impl Random for OneDraw {
     }
 }
 
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// One of snow's key slots: the local static key, or the ephemeral one.
 struct FastX25519 {
-    secret: [u8; 32],
-    #[zeroize(skip)]
-    public: [u8; 32],
-    #[zeroize(skip)]
-    local_public: Option<[u8; 32]>,
+    local: Option<KeyPair>,
+    pair: Option<KeyPair>,
 }
 
 impl Dh for FastX25519 {
@@ -91,38 +106,34 @@ impl Dh for FastX25519 {
         32
     }
 
-    /// Called for the local static key only, whose public half is known and need not be computed.
-    fn set(&mut self, privkey: &[u8]) {
-        if let Ok(secret) = privkey.try_into() {
-            self.secret = secret;
-        }
-        self.public = self
-            .local_public
-            .unwrap_or_else(|| x25519_public(&self.secret));
+    /// snow calls it for the local static key only, whose pair we hold already.
+    fn set(&mut self, _privkey: &[u8]) {
+        self.pair = self.local.take();
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
-        rng.try_fill_bytes(&mut self.secret)?;
-        self.public = x25519_public(&self.secret);
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.try_fill_bytes(&mut *secret)?;
+        self.pair = Some(KeyPair::new(&secret)?);
         Ok(())
     }
 
     fn pubkey(&self) -> &[u8] {
-        &self.public
+        self.pair.as_ref().map_or(&[0; 32], |pair| &pair.public)
     }
 
+    /// Never shown: none of the patterns that we speak has snow ask for it.
     fn privkey(&self) -> &[u8] {
-        &self.secret
+        &[]
     }
 
     /// Refuses a shared secret of zero, which a peer key of small order gives.
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        let pair = self.pair.as_ref().ok_or(snow::Error::Dh)?;
         let peer = pubkey.get(..32).ok_or(snow::Error::Dh)?;
         let out = out.get_mut(..32).ok_or(snow::Error::Dh)?;
-        let secret =
-            PrivateKey::from_private_key(&X25519, &self.secret).map_err(|_| snow::Error::Dh)?;
         let peer = UnparsedPublicKey::new(&X25519, peer);
-        agreement::agree(&secret, peer, snow::Error::Dh, |shared| {
+        agreement::agree(&pair.secret, peer, snow::Error::Dh, |shared| {
             out.copy_from_slice(shared);
             Ok(())
         })
