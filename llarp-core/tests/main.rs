@@ -5,3 +5,4 @@ mod build_charges;
 mod cell_properties;
 mod costs;
 mod support;
+mod vectors;
