@@ -4,5 +4,6 @@ mod build_attacks;
 mod build_charges;
 mod cell_properties;
 mod costs;
+mod published;
 mod support;
 mod vectors;

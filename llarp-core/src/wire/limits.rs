@@ -59,7 +59,7 @@ pub const BUILD_REPLY_LEN: usize = 1 + PATH_ID_LEN + SLOTS * REPLY_SLOT_LEN;
 /// How far a build's time stamp may lie from the relay's clock, in minutes, either way.
 pub const BUILD_SKEW_MINUTES: u32 = 5;
 
-/// Builds that a relay remembers against replays, at most: 24 MiB at about 24 bytes each. Eleven
+/// Builds that a relay remembers against replays, at most: 40 MiB at up to 40 bytes each. Eleven
 /// minutes of stamps are remembered at a time, so a relay admits 1,588 builds a second before it
 /// sheds; one core opens about 10,000. A full cache refuses builds, it never forgets one.
 pub const REPLAY_CACHE_MAX: usize = 1 << 20;
