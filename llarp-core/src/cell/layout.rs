@@ -135,3 +135,51 @@ pub(super) fn read_plain(body: &Body) -> Result<Plain<'_>, Reason> {
         counter => Err(Reason::Spent { counter }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plain(counter: u64, len: u16) -> Body {
+        let mut body = [0; BODY_LEN];
+        body[16..24].copy_from_slice(&counter.to_be_bytes());
+        body[25..27].copy_from_slice(&len.to_be_bytes());
+        body
+    }
+
+    #[test]
+    fn counters_that_no_honest_sender_reaches_are_refused() {
+        let last = PATH_CELLS_MAX - 1;
+        assert!(read_plain(&plain(last, 0)).is_ok());
+        for counter in [PATH_CELLS_MAX, u64::MAX] {
+            let refused = read_plain(&plain(counter, 0)).unwrap_err();
+            assert_eq!(refused, Reason::Spent { counter });
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_cell_is_refused_by_name() {
+        assert!(read_plain(&plain(0, 1277)).is_ok());
+        let refused = read_plain(&plain(0, 1278)).unwrap_err();
+        let text = refused.to_string();
+        assert_eq!(text, "data: too large: at most 1277, 1278 found");
+    }
+
+    proptest! {
+        #[test]
+        fn plain_bodies_round_trip(
+            counter in 0..PATH_CELLS_MAX,
+            code: u8,
+            data in prop::collection::vec(any::<u8>(), 0..=CELL_DATA_MAX),
+        ) {
+            let mut body = [0xff; BODY_LEN];
+            write_plain(&mut body, counter, Command::from(code), &data).unwrap();
+            prop_assert!(is_ours(&body));
+            let plain = read_plain(&body).unwrap();
+            prop_assert_eq!((plain.counter, plain.command.code()), (counter, code));
+            prop_assert_eq!(plain.data, data);
+        }
+    }
+}
