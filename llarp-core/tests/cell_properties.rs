@@ -139,6 +139,11 @@ fn a_cell_delivered_twice_is_opened_once_and_no_strike() {
         assert!(path.up(body, &mut |_, _| ()).is_ok());
         let again = path.up(body, &mut |_, _| ()).unwrap_err();
         assert!(matches!(again.reason, Reason::Duplicate { .. }) && !again.close);
+
+        let body = path.sealed_down(b"once");
+        assert!(path.down(body, &mut |_, _| ()).is_ok());
+        let again = path.down(body, &mut |_, _| ()).unwrap_err();
+        assert!(matches!(again.reason, Reason::Duplicate { .. }) && !again.close);
     }
 }
 
