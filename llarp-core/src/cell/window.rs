@@ -95,7 +95,10 @@ impl Window {
         self.next = counter + 1;
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a remainder by the array's own length")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a remainder by the array's own length"
+    )]
     const fn slot(&mut self, counter: u64) -> (&mut u64, u64) {
         let index = (counter / 64) as usize % WORDS;
         (&mut self.seen[index], 1 << (counter % 64))

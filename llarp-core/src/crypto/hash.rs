@@ -1,7 +1,7 @@
 //! Hashing and key derivation: BLAKE2b over a framed input, under one table of labels.
 //!
-//! Every hash, key, signature and Noise prologue of the project goes through [`hash`], [`derive`]
-//! or [`frame`], so that each carries its label and the network id, and no two uses ever hash the
+//! Every hash, key, signature and Noise prologue of the project goes through [`hash()`], [`derive()`]
+//! or [`frame()`], so that each carries its label and the network id, and no two uses ever hash the
 //! same bytes. Specification: `docs/spec/01-crypto.md` §2.
 
 use blake2::digest::array::ArraySize;

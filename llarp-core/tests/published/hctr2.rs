@@ -1,4 +1,4 @@
-//! HCTR2-AES256: Google's vectors, an independent crate, and the promise that no cell can be tagged.
+//! HCTR2-AES256: Google's vectors, an independent crate, and the promise that no cell is tagged.
 
 use hctr2_rs::Hctr2_256;
 use llarp_core::crypto::onion::{BLOCK_LEN, Decipher, Encipher, LayerKey, TooShort};
@@ -81,6 +81,7 @@ fn every_flipped_bit_of_a_cell_changes_the_first_block_of_its_plaintext() {
     let plain = [0x5a; BODY_LEN];
     let cipher = enciphered([7; 32], b"tweak", &plain);
     assert_eq!(BODY_LEN, 1304);
+    assert_eq!(deciphered([7; 32], b"tweak", &cipher), plain);
     for bit in 0..BODY_LEN * 8 {
         let mut text = cipher.clone();
         text[bit / 8] ^= 1 << (bit % 8);

@@ -151,6 +151,7 @@ fn the_split_keys_open_the_published_transport_messages() {
 #[test]
 fn every_flipped_bit_of_a_handshake_message_is_refused() {
     let vector = Vector::published();
+    vector.run();
     let (request, answer) = (
         &vector.messages[0].ciphertext.0,
         &vector.messages[1].ciphertext.0,
