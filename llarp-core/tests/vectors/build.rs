@@ -6,7 +6,7 @@ use llarp_core::build::{
 };
 use llarp_core::cell::{HopKeys, PathId};
 use llarp_core::crypto::hash::NetworkId;
-use llarp_core::crypto::identity::{RelayId, X25519Secret};
+use llarp_core::crypto::identity::{RelayId, SecretKey, Seed, X25519Secret};
 use llarp_core::crypto::kem::{KemSecret, KemSeed};
 use llarp_core::crypto::noise::StaticKey;
 use llarp_core::crypto::onion_key::OnionSecret;
@@ -116,7 +116,11 @@ fn carry(net: &NetworkId, relays: &[Relay], mut request: BuildRequest) -> Vec<Ho
 
 pub(super) fn make() -> Value {
     let net = NetworkId::from_name("vectors");
-    let relay = |byte: u8| Relay::new(&net, RelayId([byte; 32]), [byte + 1; 32], [byte + 2; 64]);
+    let relay = |byte: u8| {
+        let seed = Seed::new(Secret::take(&mut [byte; 32]));
+        let id = SecretKey::from_seed(seed).relay_id();
+        Relay::new(&net, id, [byte + 1; 32], [byte + 2; 64])
+    };
     let relays = [0x40, 0x50, 0x60].map(relay);
     let publics = relays.each_ref().map(|relay| relay.onion[0].public());
     let hops: Vec<_> = relays

@@ -103,9 +103,13 @@ fn parse(text: &str, expected: &'static str) -> Result<PublicKey, NameError> {
     let label = text
         .strip_suffix(expected)
         .ok_or(NameError::Suffix { expected })?;
-    if label.len() != ADDRESS_CHARS {
-        let got = label.chars().count();
+    let got = label.chars().count();
+    if got != ADDRESS_CHARS {
         return Err(NameError::Length { got });
+    }
+    if let Some(position) = label.chars().position(|char| !char.is_ascii()) {
+        let position = position + 1;
+        return Err(NameError::Alphabet { position });
     }
     let mut bytes = [0; 32];
     Z_BASE_32
