@@ -211,8 +211,8 @@ impl Demo<'_> {
         let sealed = links.terminal.seal(Command::Data, answer, &mut body);
         sealed.map_err(|error| failed(SCENE, &error))?;
         let mut faces = vec![face(&body)];
-        for middle in links.middle.iter().rev() {
-            middle.wrap(&mut body);
+        for middle in links.middle.iter_mut().rev() {
+            middle.wrap(&mut body).map_err(|e| failed(SCENE, &e))?;
             faces.push(face(&body));
         }
         let arrived = links

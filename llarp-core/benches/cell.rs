@@ -94,14 +94,14 @@ fn sealed_up(keys: &[HopKeys]) -> Vec<[u8; BODY_LEN]> {
 fn sealed_down(keys: &[HopKeys; 3]) -> Vec<[u8; BODY_LEN]> {
     let [first, second, third] = keys;
     let mut terminal = TerminalHop::new(third);
-    let (first, second) = (MiddleHop::new(first), MiddleHop::new(second));
+    let (mut first, mut second) = (MiddleHop::new(first), MiddleHop::new(second));
     let mut cells = vec![[0; BODY_LEN]; BATCH];
     for cell in &mut cells {
         terminal
             .seal(Command::Data, &[7; CELL_DATA_MAX], cell)
             .unwrap();
-        second.wrap(cell);
-        first.wrap(cell);
+        second.wrap(cell).unwrap();
+        first.wrap(cell).unwrap();
     }
     cells
 }

@@ -30,12 +30,12 @@ mod relay;
 mod replay;
 mod slot;
 
-pub use answer::Status;
+pub use answer::{Decline, Status};
 pub use client::{BuildFailed, BuildHop, Cause, Charge, ExpectReply, StartError, start_build};
 pub use message::{BuildReply, BuildRequest};
 pub use relay::{
-    AwaitNext, ForwardBuild, OnionKeys, OpenedBuild, Refusal, RefusalCause, RelayContext,
-    TerminalBuild, open_build,
+    AuthenticBuild, AwaitNext, ForwardBuild, FreshBuild, OnionKeys, OpenedBuild, Refusal,
+    RefusalCause, RelayContext, TerminalBuild, open_build, screen_build,
 };
 pub use replay::ReplayCache;
 pub use slot::{EXTENSION_MAX, Minute};

@@ -36,13 +36,13 @@ use crate::crypto::noise::Split;
 use crate::crypto::onion::LayerKey;
 
 pub use client::{Arrived, InboundLayers, OutboundLayers};
-pub use command::{CloseReason, Command, Message, Probe};
+pub use command::{CloseReason, Command, Content, Probe};
 pub use layout::{Body, PathId, SealError, split_cell};
 pub use relay::{MiddleHop, Peeled, TerminalHop};
 pub use window::{Discarded, Reason, Window};
 
 /// The keys of one hop's onion layers, one a direction. From the build's final split.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct HopKeys {
     up: LayerKey,
     down: LayerKey,

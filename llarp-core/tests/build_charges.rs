@@ -1,7 +1,9 @@
 //! Who is charged for a build that fails: always the neighbours of the link where it happened, so
 //! that no relay can bring shame on hops that it does not touch.
 
-use llarp_core::build::{BuildFailed, BuildReply, Cause, Charge, Minute, OpenedBuild, Status};
+use llarp_core::build::{
+    BuildFailed, BuildReply, Cause, Charge, Decline, Minute, OpenedBuild, Status,
+};
 use llarp_core::wire::limits::{HOPS_MAX, REPLY_SLOT_LEN};
 
 use crate::support::*;
@@ -41,22 +43,27 @@ fn a_request_changed_on_a_link_is_charged_to_its_two_ends() {
 #[test]
 fn a_reply_changed_on_a_link_is_charged_to_its_two_ends_or_changes_nothing() {
     for link in 0..HOPS_MAX {
-        for slot in 0..5 {
-            let byte = 9 + slot * REPLY_SLOT_LEN + 77;
+        // Ephemeral key, status, digests, extension, tag; first byte and last.
+        for (slot, at) in (0..5).flat_map(|slot| [0, 32, 50, 110, 144, 159].map(|at| (slot, at))) {
+            let byte = 9 + slot * REPLY_SLOT_LEN + at;
             let failed = build_with_flip(link, byte, 3, Direction::Down);
             // Each hop between here and the client drops one answer from the end.
             if slot + link >= 5 {
-                assert_eq!(failed, None, "link {link} slot {slot}");
+                assert_eq!(failed, None, "link {link} slot {slot} byte {at}");
                 continue;
             }
             let charge = failed.unwrap().charge();
-            assert_eq!(charge, neighbours(link), "link {link} slot {slot}");
+            assert_eq!(
+                charge,
+                neighbours(link),
+                "link {link} slot {slot} byte {at}"
+            );
         }
     }
 }
 
-/// A build in which hop `at` answers `status` instead of going on.
-fn declined(at: usize, status: Status) -> BuildFailed {
+/// A build in which hop `at` declines instead of going on.
+fn declined(at: usize, why: Decline) -> BuildFailed {
     let mut relays = relays(3);
     let (mut request, expect) = start(&relays, 7);
     let mut waiting = Vec::new();
@@ -64,9 +71,9 @@ fn declined(at: usize, status: Status) -> BuildFailed {
         let hop = waiting.len();
         let relay = &mut relays[hop];
         match relay.open(request).unwrap() {
-            OpenedBuild::Terminal(build) => break build.decline(status, &mut relay.rng),
+            OpenedBuild::Terminal(build) => break build.decline(why, &mut relay.rng),
             OpenedBuild::Forward(build) if hop == at => {
-                break build.decline(status, &mut relay.rng);
+                break build.decline(why, &mut relay.rng);
             }
             OpenedBuild::Forward(build) => {
                 let (next, wait) = build.into_next(llarp_core::cell::PathId([0; 8]));
@@ -85,16 +92,20 @@ fn declined(at: usize, status: Status) -> BuildFailed {
 #[test]
 fn a_hop_that_declines_is_believed_about_itself_only() {
     for hop in 0..3 {
-        for (status, charge) in [
-            (Status::Overloaded, Charge::Nobody),
-            (Status::ClockSkew, Charge::Nobody),
-            (Status::NextUnreachable, Charge::Pair(hop, hop + 1)),
-            (Status::NextRefused, Charge::Pair(hop, hop + 1)),
-            (Status::Unknown(99), neighbours(hop)),
+        for (why, charge) in [
+            (Decline::Overloaded, Charge::Hop(hop)),
+            (Decline::NextUnreachable, Charge::Pair(hop, hop + 1)),
+            (Decline::NextRefused, Charge::Pair(hop, hop + 1)),
         ] {
-            let failed = declined(hop, status);
-            assert_eq!(failed.hop, hop);
-            let minute = NOW;
+            let failed = declined(hop, why);
+            assert_eq!((failed.hop, failed.accepted.len()), (hop, hop));
+            let (status, minute) = (Status::from(why), NOW);
+            if hop == 2 && why != Decline::Overloaded {
+                // There is no hop behind the terminal to blame.
+                assert_eq!(failed.cause, Cause::Contradiction { status });
+                assert_eq!(failed.charge(), neighbours(hop));
+                continue;
+            }
             assert_eq!(failed.cause, Cause::Refused { status, minute });
             assert_eq!(failed.charge(), charge);
         }
@@ -102,22 +113,46 @@ fn a_hop_that_declines_is_believed_about_itself_only() {
 }
 
 #[test]
-fn a_clock_that_differs_is_told_by_the_hop_that_refuses() {
+fn hops_in_front_of_the_one_that_failed_can_be_told_to_close() {
     let mut relays = relays(3);
-    relays[1].now = Minute(NOW.0 + 61);
+    let (request, expect) = start(&relays, 7);
+    let mut flip = |at: usize, bytes: &mut Vec<u8>, direction| {
+        if (at, direction) == (2, Direction::Up) {
+            bytes[1200] ^= 1;
+        }
+    };
+    let ran = run(&mut relays, request, &mut flip);
+    let failed = expect.handle_reply(ran.replies[0].clone()).unwrap_err();
+    assert_eq!(failed.accepted, ran.keys);
+    assert_eq!(failed.accepted.len(), 2);
+}
+
+/// A build through a middle hop whose clock is `ahead` minutes ahead.
+fn with_a_clock_ahead(ahead: u32) -> BuildFailed {
+    let mut relays = relays(3);
+    relays[1].now = Minute(NOW.0 + ahead);
+    let (request, expect) = start(&relays, 7);
+    let ran = run(&mut relays, request, &mut |_, _, _| ());
+    expect.handle_reply(ran.replies[0].clone()).unwrap_err()
+}
+
+#[test]
+fn a_clock_that_differs_is_told_by_the_hop_that_refuses() {
+    let failed = with_a_clock_ahead(61);
+    let (status, minute) = (Status::ClockSkew, Minute(NOW.0 + 61));
+    assert_eq!(failed.hop, 1);
+    assert_eq!(failed.cause, Cause::Refused { status, minute });
+    assert_eq!(failed.charge(), Charge::Hop(1));
+}
+
+#[test]
+fn a_relay_that_has_just_restarted_says_overloaded_and_not_that_the_clocks_differ() {
+    let mut relays = relays(1);
+    let relay = &mut relays[0];
+    relay.replays = llarp_core::build::ReplayCache::after_restart(NOW, &mut relay.rng);
     let (request, expect) = start(&relays, 7);
     let ran = run(&mut relays, request, &mut |_, _, _| ());
     let failed = expect.handle_reply(ran.replies[0].clone()).unwrap_err();
-    let minute = Minute(NOW.0 + 61);
-    assert_eq!(
-        failed,
-        BuildFailed {
-            hop: 1,
-            cause: Cause::Refused {
-                status: Status::ClockSkew,
-                minute
-            }
-        }
-    );
-    assert_eq!(failed.charge(), Charge::Nobody);
+    let (status, minute) = (Status::Overloaded, NOW);
+    assert_eq!(failed.cause, Cause::Refused { status, minute });
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use llarp_core::cell::{
-    Arrived, Body, CloseReason, Command, Discarded, InboundLayers, Message, MiddleHop,
+    Arrived, Body, CloseReason, Command, Content, Discarded, InboundLayers, MiddleHop,
     OutboundLayers, Peeled, Probe, Reason, SealError, TerminalHop, split_cell,
 };
 use llarp_core::wire::limits::{BODY_LEN, CELL_DATA_MAX, CELL_LEN, PATH_CELLS_MAX};
@@ -53,9 +53,9 @@ impl Path {
         see: &mut dyn FnMut(usize, &mut Body),
     ) -> Result<(usize, Vec<u8>), Discarded> {
         see(2, &mut body);
-        self.middle[1].wrap(&mut body);
+        self.middle[1].wrap(&mut body).unwrap();
         see(1, &mut body);
-        self.middle[0].wrap(&mut body);
+        self.middle[0].wrap(&mut body).unwrap();
         see(0, &mut body);
         let arrived = self.inbound.open(&mut body)?;
         Ok((arrived.hop, arrived.data.to_vec()))
@@ -167,14 +167,14 @@ fn every_hop_can_be_asked_can_absorb_and_can_report() {
         let Ok(Peeled::Ours { command, data }) = path.middle[hop].peel(&mut body) else {
             panic!("hop {hop} opens what was sealed for it");
         };
-        assert_eq!(Message::parse(command, data), Ok(Message::Probe(probe)));
+        assert_eq!(Content::parse(command, data), Ok(Content::Probe(probe)));
 
         let reason = CloseReason::LinkLost.code();
         path.middle[hop]
             .seal(Command::Closed, &[reason], &mut body)
             .unwrap();
         for before in (0..hop).rev() {
-            path.middle[before].wrap(&mut body);
+            path.middle[before].wrap(&mut body).unwrap();
         }
         let arrived = path.inbound.open(&mut body);
         let expected = Arrived {

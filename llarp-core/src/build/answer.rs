@@ -33,7 +33,9 @@ pub enum Status {
     Accepted,
     /// The hop sheds load; try it later.
     Overloaded,
-    /// The hop behind could not be reached, or did not answer in time.
+    /// The link to the hop behind is dead or refused, or that hop's reply was not in form. Not for
+    /// a reply that is merely late: a hop stays silent then, since hops nearer to the client would
+    /// otherwise time out first and shame their honest neighbours.
     NextUnreachable,
     /// The hop behind is none that this relay forwards to.
     NextRefused,
@@ -67,6 +69,27 @@ impl From<u8> for Status {
             3 => Self::NextRefused,
             4 => Self::ClockSkew,
             code => Self::Unknown(code),
+        }
+    }
+}
+
+/// What a hop can say instead of accepting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decline {
+    /// [`Status::Overloaded`].
+    Overloaded,
+    /// [`Status::NextUnreachable`].
+    NextUnreachable,
+    /// [`Status::NextRefused`].
+    NextRefused,
+}
+
+impl From<Decline> for Status {
+    fn from(decline: Decline) -> Self {
+        match decline {
+            Decline::Overloaded => Self::Overloaded,
+            Decline::NextUnreachable => Self::NextUnreachable,
+            Decline::NextRefused => Self::NextRefused,
         }
     }
 }

@@ -9,11 +9,11 @@ use super::slot::{Minute, RECORD_LEN, Record, SEALED_LEN, SlotView};
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
-use crate::crypto::noise::Initiator;
+use crate::crypto::noise::{Initiator, Split};
 use crate::crypto::onion_key::{OnionPublic, handshake_psk};
 use crate::crypto::secret::Secret;
 use crate::wire::WireError;
-use crate::wire::limits::{HOPS_MAX, REPLY_SLOT_LEN, SLOT_LEN, SLOTS};
+use crate::wire::limits::{BUILD_SKEW_MINUTES, HOPS_MAX, REPLY_SLOT_LEN, SLOT_LEN, SLOTS};
 
 /// A relay that is to be a hop.
 #[derive(Debug, Clone, Copy)]
@@ -48,17 +48,20 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct ExpectReply {
     network: NetworkId,
+    stamp: Minute,
     initiators: Vec<Initiator>,
 }
 
 /// A build that failed, and where. Only the client can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("hop {hop}: {cause}")]
 pub struct BuildFailed {
     /// The first hop whose answer is missing, wrong or a refusal, counted from 0.
     pub hop: usize,
     /// What is wrong with it.
     pub cause: Cause,
+    /// The keys of the hops before it, which hold their part of the path: tell them `CLOSED`.
+    pub accepted: Vec<HopKeys>,
 }
 
 /// What is wrong with a hop's answer.
@@ -67,6 +70,16 @@ pub enum Cause {
     /// It does not open.
     #[error("its answer does not open")]
     NoAnswer,
+    /// It opens, but is not in form.
+    #[error("its answer opens, but {0}")]
+    Malformed(WireError),
+    /// It says what the client knows to be false: that a hop behind the last is missing, or that
+    /// clocks differ which do not.
+    #[error("it answers {status:?}, which cannot be")]
+    Contradiction {
+        /// Its status.
+        status: Status,
+    },
     /// It opens, but not before answers that the hop received.
     #[error("the answers behind it were changed")]
     Changed,
@@ -80,40 +93,37 @@ pub enum Cause {
     },
 }
 
-/// Whom a failed build is charged to: a pair of neighbours, since the client cannot tell which of
-/// them lies, and neither can make it charge a pair without itself.
+/// Whom a failed build is charged to. Never a hop that had no part in it: a lie is charged to a
+/// pair of neighbours, since the client cannot tell which of them lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
     /// The client's own link to the first hop, and that hop.
     First,
-    /// This hop and the one behind it.
+    /// These two neighbours; the second is a hop of the path.
     Pair(usize, usize),
-    /// Nobody: the hop says of itself, authenticated, that it is overloaded or that the clocks
-    /// differ.
-    Nobody,
+    /// This hop, lightly: it says of itself, authenticated, that it is overloaded or that the
+    /// clocks differ. Not free, since a hop knows its successor before it says so, and could
+    /// refuse all but those it is in league with.
+    Hop(usize),
 }
 
 impl BuildFailed {
     /// Whom to charge.
     #[must_use]
     pub const fn charge(&self) -> Charge {
-        match (self.cause, self.hop) {
-            (
-                Cause::Refused {
-                    status: Status::Overloaded | Status::ClockSkew,
-                    ..
-                },
-                _,
-            ) => Charge::Nobody,
-            (
-                Cause::Refused {
-                    status: Status::NextUnreachable | Status::NextRefused,
-                    ..
-                },
-                hop,
-            ) => Charge::Pair(hop, hop + 1),
-            (_, 0) => Charge::First,
-            (_, hop) => Charge::Pair(hop - 1, hop),
+        let hop = self.hop;
+        if let Cause::Refused { status, .. } = self.cause {
+            match status {
+                Status::Overloaded | Status::ClockSkew => return Charge::Hop(hop),
+                Status::NextUnreachable | Status::NextRefused => {
+                    return Charge::Pair(hop, hop + 1);
+                }
+                Status::Accepted | Status::Unknown(_) => (),
+            }
+        }
+        match hop {
+            0 => Charge::First,
+            hop => Charge::Pair(hop - 1, hop),
         }
     }
 }
@@ -150,6 +160,7 @@ pub fn start_build(
         BuildRequest { path_id, slots },
         ExpectReply {
             network,
+            stamp: now,
             initiators,
         },
     ))
@@ -162,12 +173,26 @@ impl ExpectReply {
     /// [`BuildFailed`] names the first hop that failed; [`BuildFailed::charge`] whom to charge.
     pub fn handle_reply(self, reply: BuildReply) -> Result<Vec<HopKeys>, BuildFailed> {
         let mut slots = reply.slots;
-        let mut keys = Vec::with_capacity(self.initiators.len());
+        let hops = self.initiators.len();
+        let mut accepted = Vec::with_capacity(hops);
         for (hop, initiator) in self.initiators.into_iter().enumerate() {
-            let opened = open_answer(&self.network, initiator, &mut slots, SLOTS - 1 - hop);
-            keys.push(opened.map_err(|cause| BuildFailed { hop, cause })?);
+            let opened = open_answer(&self.network, initiator, &mut slots, SLOTS - 1 - hop)
+                .and_then(|(split, answer)| {
+                    judge(&answer, self.stamp, hop + 1 == hops)?;
+                    Ok(HopKeys::of_split(&self.network, &split))
+                });
+            match opened {
+                Ok(keys) => accepted.push(keys),
+                Err(cause) => {
+                    return Err(BuildFailed {
+                        hop,
+                        cause,
+                        accepted,
+                    });
+                }
+            }
         }
-        Ok(keys)
+        Ok(accepted)
     }
 }
 
@@ -268,13 +293,13 @@ fn open_answer(
     initiator: Initiator,
     slots: &mut Slots<REPLY_SLOT_LEN>,
     left: usize,
-) -> Result<HopKeys, Cause> {
+) -> Result<(Split, Answer), Cause> {
     let mut body = [0; ANSWER_LEN];
     let [own, others @ ..] = slots;
     let split = initiator
         .finish(own, &mut body)
         .map_err(|_| Cause::NoAnswer)?;
-    let answer = Answer::decode(&body).map_err(|_| Cause::NoAnswer)?;
+    let answer = Answer::decode(&body).map_err(Cause::Malformed)?;
     let stream = derive(&split.to_initiator, label::BUILD_BACK, network, &[]);
     xor_stream(&stream, others.as_flattened_mut());
     slots.rotate_left(1);
@@ -282,11 +307,20 @@ fn open_answer(
     if expected.is_none_or(|digest| *digest != digest_of(network, slots, left)) {
         return Err(Cause::Changed);
     }
-    match answer.status {
-        Status::Accepted => Ok(HopKeys::of_split(network, &split)),
-        status => Err(Cause::Refused {
-            status,
-            minute: answer.minute,
-        }),
+    Ok((split, answer))
+}
+
+/// What a hop's own words are worth.
+fn judge(answer: &Answer, stamp: Minute, last: bool) -> Result<(), Cause> {
+    let Answer { status, minute, .. } = *answer;
+    let cannot_be = match status {
+        Status::Accepted => return Ok(()),
+        Status::NextUnreachable | Status::NextRefused => last,
+        Status::ClockSkew => minute.0.abs_diff(stamp.0) <= BUILD_SKEW_MINUTES,
+        Status::Overloaded | Status::Unknown(_) => false,
+    };
+    if cannot_be {
+        return Err(Cause::Contradiction { status });
     }
+    Err(Cause::Refused { status, minute })
 }

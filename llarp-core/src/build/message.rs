@@ -56,7 +56,12 @@ impl BuildReply {
     #[must_use]
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let path_id = PathId::random(rng);
-        let slots = random_slots(rng);
+        let mut slots = random_slots(rng);
+        // The neighbour sees the first answer, which begins with an X25519 key: its top bit is 0.
+        let [first, ..] = &mut *slots;
+        if let Some(top) = first.get_mut(31) {
+            *top &= 0x7f;
+        }
         Self { path_id, slots }
     }
 

@@ -9,9 +9,9 @@
 
 use rand_core::CryptoRng;
 
-use super::answer::{Answer, Status, digests};
+use super::answer::{Answer, Decline, Status, digests};
 use super::message::{BuildReply, BuildRequest, Slots, random_slots, xor_stream};
-use super::replay::{NotAdmitted, ReplayCache};
+use super::replay::{BuildTag, NotAdmitted, ReplayCache};
 use super::slot::{Minute, RECORD_LEN, Record, SlotView};
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::hash::{NetworkId, derive, label};
@@ -86,15 +86,20 @@ pub enum RefusalCause {
         /// This relay's clock.
         now: Minute,
     },
+    /// Its stamp is from a time of which this relay has forgotten the builds: before a restart, or
+    /// before a jump of its clock.
+    #[error("stamp {stamp} is from before a restart or a jump of this relay's clock")]
+    Forgotten {
+        /// When the client says that it made the request.
+        stamp: Minute,
+    },
     /// The replay cache is full.
     #[error("too many builds within the time that each is remembered")]
     CacheFull,
 }
 
-/// Opens slot 0 of `request`; cheapest checks first.
-///
-/// Costs a hash for a replay, a lookup for unknown keys, otherwise one decapsulation and two
-/// X25519. State: one entry of `replays`, and only for a request that its client authenticated.
+/// Opens slot 0 of `request`; cheapest checks first: [`screen_build`], [`FreshBuild::open`] and
+/// [`AuthenticBuild::admit`] in one, for a relay that does all of it on one thread.
 ///
 /// # Errors
 /// [`Refusal`], with the reply to send.
@@ -105,32 +110,113 @@ pub fn open_build(
     request: BuildRequest,
     rng: &mut impl CryptoRng,
 ) -> Result<OpenedBuild, Refusal> {
-    let (responder, record, tag) = match open_slot(context, keys, replays, &request, rng) {
-        Ok(opened) => opened,
-        Err(cause) => {
-            let reply = BuildReply::random(rng);
-            return Err(Refusal { cause, reply });
-        }
-    };
-    let pending = Pending {
-        network: *context.network,
-        now: context.now,
-        responder,
-    };
-    let admitted = replays.admit(tag, record.minute, context.now);
-    if let Err(not_admitted) = admitted {
-        return Err(pending.refuse(not_admitted, record.minute, rng));
+    screen_build(context, replays, request, rng)?
+        .open(context, keys, rng)?
+        .admit(context, replays, rng)
+}
+
+/// Refuses a build that was opened before, for the price of a hash and a few look-ups.
+///
+/// # Errors
+/// [`Refusal`], with the reply to send.
+pub fn screen_build(
+    context: RelayContext<'_>,
+    replays: &ReplayCache,
+    request: BuildRequest,
+    rng: &mut impl CryptoRng,
+) -> Result<FreshBuild, Refusal> {
+    let [slot, ..] = &*request.slots;
+    let tag = SlotView::read(slot)
+        .map(|slot| replays.tag(context.network, slot.ephemeral()))
+        .map_err(|error| Refusal::unopened(RefusalCause::Malformed(error), rng))?;
+    if replays.contains(&tag) {
+        return Err(Refusal::unopened(RefusalCause::Replayed, rng));
     }
-    let Some(next) = record.next else {
-        return Ok(OpenedBuild::Terminal(TerminalBuild { pending }));
-    };
-    let mut slots = request.slots;
-    advance(context.network, &record.seed, &mut slots);
-    Ok(OpenedBuild::Forward(ForwardBuild {
-        next,
-        slots,
-        pending,
-    }))
+    Ok(FreshBuild { request, tag })
+}
+
+/// A request that was not opened before, as far as its ephemeral key tells.
+#[derive(Debug)]
+pub struct FreshBuild {
+    request: BuildRequest,
+    tag: BuildTag,
+}
+
+impl FreshBuild {
+    /// Opens the slot: a lookup for unknown keys, otherwise one decapsulation and two X25519. Needs
+    /// no cache, so that handshakes can run on other threads.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the reply to send.
+    pub fn open(
+        self,
+        context: RelayContext<'_>,
+        keys: &(impl OnionKeys + ?Sized),
+        rng: &mut impl CryptoRng,
+    ) -> Result<AuthenticBuild, Refusal> {
+        let opened = open_slot(context, keys, &self.request, rng);
+        let (responder, record) = opened.map_err(|cause| Refusal::unopened(cause, rng))?;
+        Ok(AuthenticBuild {
+            request: self.request,
+            tag: self.tag,
+            record,
+            pending: Pending {
+                network: *context.network,
+                now: context.now,
+                responder,
+            },
+        })
+    }
+}
+
+/// A request that opened: whoever made it knows this relay's onion keys and made it for this relay.
+#[derive(Debug)]
+pub struct AuthenticBuild {
+    request: BuildRequest,
+    tag: BuildTag,
+    record: Record,
+    pending: Pending,
+}
+
+impl AuthenticBuild {
+    /// Gives it a place among those that are remembered, and the next step.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the reply to send: a replay that overtook it, a stamp too far off, or no
+    /// room.
+    pub fn admit(
+        self,
+        context: RelayContext<'_>,
+        replays: &mut ReplayCache,
+        rng: &mut impl CryptoRng,
+    ) -> Result<OpenedBuild, Refusal> {
+        let Self {
+            request,
+            tag,
+            record,
+            pending,
+        } = self;
+        if let Err(not_admitted) = replays.admit(tag, record.minute, context.now) {
+            return Err(pending.refuse(not_admitted, record.minute, rng));
+        }
+        let Some(next) = record.next else {
+            return Ok(OpenedBuild::Terminal(TerminalBuild { pending }));
+        };
+        let mut slots = request.slots;
+        advance(context.network, &record.seed, &mut slots);
+        Ok(OpenedBuild::Forward(ForwardBuild {
+            next,
+            slots,
+            pending,
+        }))
+    }
+}
+
+impl Refusal {
+    fn unopened(cause: RefusalCause, rng: &mut impl CryptoRng) -> Self {
+        let reply = BuildReply::random(rng);
+        Self { cause, reply }
+    }
 }
 
 /// A request to forward.
@@ -163,8 +249,8 @@ impl ForwardBuild {
 
     /// Declines instead of forwarding.
     #[must_use]
-    pub fn decline(self, status: Status, rng: &mut impl CryptoRng) -> BuildReply {
-        self.pending.fail(status, rng)
+    pub fn decline(self, why: Decline, rng: &mut impl CryptoRng) -> BuildReply {
+        self.pending.fail(why.into(), rng)
     }
 }
 
@@ -188,10 +274,11 @@ impl AwaitNext {
         self.pending.answer(Status::Accepted, next.slots, path_id)
     }
 
-    /// The next hop cannot be reached, or does not reply in time or in form.
+    /// The link to the next hop is dead or refuses, or its reply is not in form. A reply that is
+    /// merely late is waited for until the previous hop gives up (03-build §6).
     #[must_use]
-    pub fn fail(self, status: Status, rng: &mut impl CryptoRng) -> BuildReply {
-        self.pending.fail(status, rng)
+    pub fn fail(self, why: Decline, rng: &mut impl CryptoRng) -> BuildReply {
+        self.pending.fail(why.into(), rng)
     }
 }
 
@@ -217,8 +304,8 @@ impl TerminalBuild {
 
     /// Declines to be the terminal.
     #[must_use]
-    pub fn decline(self, status: Status, rng: &mut impl CryptoRng) -> BuildReply {
-        self.pending.fail(status, rng)
+    pub fn decline(self, why: Decline, rng: &mut impl CryptoRng) -> BuildReply {
+        self.pending.fail(why.into(), rng)
     }
 }
 
@@ -269,28 +356,25 @@ impl Pending {
                 RefusalCause::ClockSkew { stamp, now },
                 self.fail(Status::ClockSkew, rng),
             ),
+            NotAdmitted::Forgotten => (
+                RefusalCause::Forgotten { stamp },
+                self.fail(Status::Overloaded, rng),
+            ),
             NotAdmitted::Full => (RefusalCause::CacheFull, self.fail(Status::Overloaded, rng)),
         };
         Refusal { cause, reply }
     }
 }
 
-type OpenedSlot = (Responder, Record, super::replay::BuildTag);
-
 fn open_slot(
     context: RelayContext<'_>,
     keys: &(impl OnionKeys + ?Sized),
-    replays: &ReplayCache,
     request: &BuildRequest,
     rng: &mut impl CryptoRng,
-) -> Result<OpenedSlot, RefusalCause> {
+) -> Result<(Responder, Record), RefusalCause> {
     let RelayContext { network, relay, .. } = context;
     let [slot, ..] = &*request.slots;
     let slot = SlotView::read(slot).map_err(RefusalCause::Malformed)?;
-    let tag = replays.tag(network, slot.ephemeral());
-    if replays.contains(&tag) {
-        return Err(RefusalCause::Replayed);
-    }
     let keys = keys
         .find(&slot.key_id)
         .ok_or(RefusalCause::UnknownOnionKey)?;
@@ -313,7 +397,7 @@ fn open_slot(
         let error = WireError::new("next hop", Fault::Mismatch);
         return Err(RefusalCause::Malformed(error));
     }
-    Ok((responder, record, tag))
+    Ok((responder, record))
 }
 
 /// The message as it leaves a hop: slot 0 dropped, a zero slot appended, all under the stream.

@@ -17,7 +17,8 @@ use crate::wire::limits::{BUILD_SKEW_MINUTES, REPLAY_CACHE_MAX};
 #[derive(Debug)]
 pub struct ReplayCache {
     secret: Secret<32>,
-    /// Stamps below this minute are refused, whatever the clock says.
+    /// Stamps below this minute are refused, whatever the clock says: builds with such stamps may
+    /// have been opened and forgotten.
     floor: Minute,
     minutes: BTreeMap<Minute, HashSet<BuildTag, BuildHasherDefault<TagHasher>>>,
     len: usize,
@@ -33,8 +34,10 @@ pub(super) struct BuildTag([u8; 16]);
 pub(super) enum NotAdmitted {
     /// Opened before.
     Replayed,
-    /// The stamp is too far from the clock, or below the floor.
+    /// The stamp is too far from the clock.
     Skew,
+    /// The stamp is from a time whose builds are forgotten.
+    Forgotten,
     /// No room.
     Full,
 }
@@ -54,6 +57,8 @@ impl ReplayCache {
 
     /// For onion keys that lived before this start, whose opened builds are forgotten: refuses all
     /// stamps that could have been accepted before it, that is, older than `start` and the skew.
+    /// `start` is the latest of the clock, of any time that was persisted before the restart and of
+    /// the registry's: a clock that is still behind would let recorded builds in.
     #[must_use]
     pub fn after_restart(start: Minute, rng: &mut impl CryptoRng) -> Self {
         Self {
@@ -90,7 +95,8 @@ impl ReplayCache {
         ))
     }
 
-    /// Whether the build was opened before. At most eleven look-ups.
+    /// Whether the build was opened before. Eleven look-ups, one a minute remembered; a few more
+    /// after the clock was set back.
     pub(super) fn contains(&self, tag: &BuildTag) -> bool {
         self.minutes.values().any(|tags| tags.contains(tag))
     }
@@ -102,10 +108,13 @@ impl ReplayCache {
         stamp: Minute,
         now: Minute,
     ) -> Result<(), NotAdmitted> {
-        self.forget_before(now);
-        let newest = now.0.saturating_add(BUILD_SKEW_MINUTES);
-        if stamp < self.floor || stamp.0 > newest {
+        let oldest = Minute(now.0.saturating_sub(BUILD_SKEW_MINUTES));
+        self.forget_before(oldest);
+        if stamp < oldest || stamp.0 > now.0.saturating_add(BUILD_SKEW_MINUTES) {
             return Err(NotAdmitted::Skew);
+        }
+        if stamp < self.floor {
+            return Err(NotAdmitted::Forgotten);
         }
         if self.contains(&tag) {
             return Err(NotAdmitted::Replayed);
@@ -118,14 +127,15 @@ impl ReplayCache {
         Ok(())
     }
 
-    /// Forgets the stamps that are too old by now, and refuses them from here on, so that a clock
-    /// set back does not let them in again.
-    fn forget_before(&mut self, now: Minute) {
-        self.floor = self
-            .floor
-            .max(Minute(now.0.saturating_sub(BUILD_SKEW_MINUTES)));
-        let kept = self.minutes.split_off(&self.floor);
+    /// Forgets the stamps that are too old by now, and refuses from here on whatever is not newer
+    /// than they are, so that a clock set back does not let them in again. Only as far as builds
+    /// were really forgotten: a clock that jumps ahead and back costs minutes, not the jump.
+    fn forget_before(&mut self, oldest: Minute) {
+        let kept = self.minutes.split_off(&oldest);
         let forgotten = std::mem::replace(&mut self.minutes, kept);
+        if let Some((newest, _)) = forgotten.last_key_value() {
+            self.floor = self.floor.max(Minute(newest.0.saturating_add(1)));
+        }
         self.len -= forgotten.values().map(HashSet::len).sum::<usize>();
     }
 }
@@ -187,7 +197,19 @@ mod tests {
         let other = BuildTag([2; 16]);
         assert_eq!(cache.admit(other, Minute(200), Minute(200)), Ok(()));
         let replay = cache.admit(tag, Minute(100), Minute(100));
-        assert_eq!(replay, Err(NotAdmitted::Skew));
+        assert_eq!(replay, Err(NotAdmitted::Forgotten));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_refuses_for_minutes_only() {
+        let mut cache = cache();
+        let tag = |byte| BuildTag([byte; 16]);
+        assert_eq!(cache.admit(tag(1), Minute(100), Minute(100)), Ok(()));
+        let ahead = cache.admit(tag(2), Minute(100), Minute(100_000));
+        assert_eq!(ahead, Err(NotAdmitted::Skew));
+        let back = cache.admit(tag(2), Minute(100), Minute(100));
+        assert_eq!(back, Err(NotAdmitted::Forgotten));
+        assert_eq!(cache.admit(tag(2), Minute(101), Minute(100)), Ok(()));
     }
 
     #[test]
@@ -196,7 +218,11 @@ mod tests {
         let mut cache = ReplayCache::after_restart(Minute(100), &mut rng);
         for stamp in 90..=105 {
             let result = cache.admit(BuildTag([1; 16]), Minute(stamp), Minute(101));
-            assert_eq!(result, Err(NotAdmitted::Skew), "stamp {stamp}");
+            let expected = match stamp {
+                ..96 => NotAdmitted::Skew,
+                _ => NotAdmitted::Forgotten,
+            };
+            assert_eq!(result, Err(expected), "stamp {stamp}");
         }
         assert_eq!(
             cache.admit(BuildTag([1; 16]), Minute(106), Minute(101)),

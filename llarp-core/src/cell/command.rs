@@ -141,7 +141,7 @@ impl From<u8> for CloseReason {
 
 /// A cell's command with its data parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message<'a> {
+pub enum Content<'a> {
     /// Nothing to do.
     Pad,
     /// A packet for the tunnel.
@@ -159,7 +159,7 @@ pub enum Message<'a> {
     },
 }
 
-impl<'a> Message<'a> {
+impl<'a> Content<'a> {
     /// Parses the data that came with `command`.
     ///
     /// # Errors
@@ -208,21 +208,21 @@ mod tests {
             received: u64::MAX,
         };
         assert_eq!(Probe::decode(&probe.encode()), Ok(probe));
-        let error = Message::parse(Command::Probe, &[0; 25]).unwrap_err();
+        let error = Content::parse(Command::Probe, &[0; 25]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "probe: wrong length: 24 bytes expected, 25 found"
         );
-        let error = Message::parse(Command::Closed, &[]).unwrap_err();
+        let error = Content::parse(Command::Closed, &[]).unwrap_err();
         assert_eq!(error.field, "close reason");
     }
 
     #[test]
     fn pad_and_unknown_carry_anything() {
-        assert_eq!(Message::parse(Command::Pad, &[1; 9]), Ok(Message::Pad));
+        assert_eq!(Content::parse(Command::Pad, &[1; 9]), Ok(Content::Pad));
         assert_eq!(
-            Message::parse(Command::from(0xee), b"new"),
-            Ok(Message::Unknown {
+            Content::parse(Command::from(0xee), b"new"),
+            Ok(Content::Unknown {
                 code: 0xee,
                 data: b"new"
             })

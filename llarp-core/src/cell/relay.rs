@@ -6,6 +6,7 @@ use super::layout::{Body, SealError, is_ours, read_plain, write_plain};
 use super::window::{Discarded, Reason, Strikes, Window};
 use super::{HopKeys, label};
 use crate::crypto::onion::{Decipher, Encipher};
+use crate::wire::limits::PATH_CELLS_MAX;
 
 /// A hop that forwards: what is not its own goes on.
 pub struct MiddleHop(Layers);
@@ -19,6 +20,9 @@ struct Layers {
     strikes: Strikes,
     down: Encipher,
     next_counter: u64,
+    /// Cells that these keys have deciphered and enciphered, whoever they were from.
+    carried_up: u64,
+    carried_down: u64,
 }
 
 /// What a middle hop finds under its layer.
@@ -45,10 +49,10 @@ impl MiddleHop {
     /// Takes this hop's layer off a cell from the client's side, in place.
     ///
     /// # Errors
-    /// [`Discarded`] if it was sealed for this hop but is a duplicate, too old or malformed. A
-    /// garbled cell is not recognised here: it goes on and dies at the end.
+    /// [`Discarded`] if it was sealed for this hop but is a duplicate, too old or malformed, or if
+    /// the path is spent. A garbled cell is not recognised here: it goes on and dies at the end.
     pub fn peel<'b>(&mut self, body: &'b mut Body) -> Result<Peeled<'b>, Discarded> {
-        if self.0.peel(body) {
+        if self.0.peel(body)? {
             let (command, data) = self.0.read(body)?;
             return Ok(Peeled::Ours { command, data });
         }
@@ -56,8 +60,12 @@ impl MiddleHop {
     }
 
     /// Puts this hop's layer around a cell from the terminal's side, in place.
-    pub fn wrap(&self, body: &mut Body) {
-        encipher(&self.0.down, body);
+    ///
+    /// # Errors
+    /// [`SealError::PathSpent`] if a neighbour sends more than a path may carry; `body` is then
+    /// unchanged and must not be sent.
+    pub fn wrap(&mut self, body: &mut Body) -> Result<(), SealError> {
+        self.0.wrap(body)
     }
 
     /// Writes over all of `body` a cell from this hop to the client.
@@ -87,7 +95,7 @@ impl TerminalHop {
     /// [`Discarded`] if it was garbled on its way, or is a duplicate, too old or malformed; the
     /// caller closes the path when it says so.
     pub fn open<'b>(&mut self, body: &'b mut Body) -> Result<(Command, &'b [u8]), Discarded> {
-        if self.0.peel(body) {
+        if self.0.peel(body)? {
             return self.0.read(body);
         }
         Err(self.0.strikes.discard(Reason::Garbled))
@@ -115,13 +123,29 @@ impl Layers {
             strikes: Strikes::default(),
             down: Encipher::new(keys.down(), label::CELL_DOWN.as_str().as_bytes()),
             next_counter: 0,
+            carried_up: 0,
+            carried_down: 0,
         }
     }
 
     /// Whether the cell, one layer less, is ours.
-    fn peel(&self, body: &mut Body) -> bool {
+    fn peel(&mut self, body: &mut Body) -> Result<bool, Discarded> {
+        let counter = self.carried_up;
+        if counter >= PATH_CELLS_MAX {
+            return Err(self.strikes.discard(Reason::Spent { counter }));
+        }
+        self.carried_up += 1;
         decipher(&self.up, body);
-        is_ours(body)
+        Ok(is_ours(body))
+    }
+
+    fn wrap(&mut self, body: &mut Body) -> Result<(), SealError> {
+        if self.carried_down >= PATH_CELLS_MAX {
+            return Err(SealError::PathSpent);
+        }
+        self.carried_down += 1;
+        encipher(&self.down, body);
+        Ok(())
     }
 
     fn read<'b>(&mut self, body: &'b Body) -> Result<(Command, &'b [u8]), Discarded> {
@@ -133,8 +157,8 @@ impl Layers {
 
     fn seal(&mut self, command: Command, data: &[u8], body: &mut Body) -> Result<(), SealError> {
         write_plain(body, self.next_counter, command, data)?;
+        self.wrap(body)?;
         self.next_counter += 1;
-        encipher(&self.down, body);
         Ok(())
     }
 }

@@ -67,8 +67,11 @@ impl Window {
     /// Accepts `counter` once.
     ///
     /// # Errors
-    /// [`Reason::Duplicate`] or [`Reason::TooOld`]; the window is then unchanged.
+    /// [`Reason::Duplicate`], [`Reason::TooOld`], or [`Reason::Spent`] for `u64::MAX`; the window is then unchanged.
     pub fn accept(&mut self, counter: u64) -> Result<(), Reason> {
+        if counter >= u64::MAX {
+            return Err(Reason::Spent { counter });
+        }
         if counter >= self.next {
             self.slide_to(counter);
         } else if self.next - counter > WINDOW_CELLS {
@@ -140,6 +143,8 @@ mod tests {
         assert_eq!(window.accept(5), Err(Reason::TooOld { counter: 5 }));
         assert_eq!(window.accept(6), Ok(()));
         assert_eq!(window.accept(u64::MAX - 1), Ok(()));
+        let counter = u64::MAX;
+        assert_eq!(window.accept(counter), Err(Reason::Spent { counter }));
     }
 
     #[test]

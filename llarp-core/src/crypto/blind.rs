@@ -15,8 +15,8 @@ use super::hash::{Label, NetworkId, derive, framed, hash, label};
 use super::identity::{Address, PublicKey, SecretKey};
 use super::secret::Secret;
 
-/// What a key is blinded for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a key is blinded for. Not `Debug`: a mailbox's label can be a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose<'a> {
     /// The introset key of an epoch.
     Introset(Epoch),

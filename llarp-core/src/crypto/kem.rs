@@ -4,12 +4,12 @@
 //! Specification: `docs/spec/01-crypto.md` §8.
 
 use core::fmt;
+use core::hint::black_box;
 
 use libcrux_ml_kem::mlkem768::{
     self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey, validate_public_key,
 };
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::secret::{Secret, secret_type};
 
@@ -17,8 +17,6 @@ use super::secret::{Secret, secret_type};
 pub const KEM_PUBLIC_LEN: usize = 1184;
 /// Bytes of a ciphertext.
 pub const KEM_CIPHERTEXT_LEN: usize = 1088;
-/// Bytes of a decapsulation key in its expanded form.
-const KEM_SECRET_LEN: usize = 2400;
 
 secret_type! {
     /// The seed `d ‖ z` of a key pair (FIPS 203 §7.1).
@@ -78,8 +76,15 @@ impl fmt::Debug for KemPublic {
 
 /// A decapsulation key. Zeroized on drop, never shown.
 pub struct KemSecret {
-    key: Secret<KEM_SECRET_LEN>,
+    key: Box<MlKem768PrivateKey>,
     public: KemPublic,
+}
+
+impl Drop for KemSecret {
+    fn drop(&mut self) {
+        *self.key = MlKem768PrivateKey::default();
+        black_box(&self.key);
+    }
 }
 
 impl KemSecret {
@@ -93,10 +98,9 @@ impl KemSecret {
     #[must_use]
     pub fn from_seed(seed: &KemSeed) -> Self {
         let pair = mlkem768::generate_key_pair(*seed.expose());
-        let (secret, public) = pair.into_parts();
-        let mut secret: [u8; KEM_SECRET_LEN] = secret.into();
+        let (key, public) = pair.into_parts();
         Self {
-            key: Secret::take(&mut secret),
+            key: Box::new(key),
             public: KemPublic(Box::new(*public.as_slice())),
         }
     }
@@ -111,10 +115,7 @@ impl KemSecret {
     /// knows (implicit rejection); the handshake behind it then fails.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &[u8; KEM_CIPHERTEXT_LEN]) -> KemShared {
-        let key = MlKem768PrivateKey::from(self.key.expose());
-        let mut shared = mlkem768::decapsulate(&key, &MlKem768Ciphertext::from(ciphertext));
-        let mut bytes: [u8; KEM_SECRET_LEN] = key.into();
-        bytes.zeroize();
+        let mut shared = mlkem768::decapsulate(&self.key, &MlKem768Ciphertext::from(ciphertext));
         KemShared::new(Secret::take(&mut shared))
     }
 }

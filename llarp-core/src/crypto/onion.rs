@@ -16,6 +16,7 @@ use aes::cipher::{
 };
 use aes::{Aes256Dec, Aes256Enc};
 use polyval::{Polyval, universal_hash::UniversalHash};
+use zeroize::Zeroize;
 
 use super::secret::secret_type;
 
@@ -96,6 +97,18 @@ impl Decipher {
     }
 }
 
+impl Drop for Encipher {
+    fn drop(&mut self) {
+        self.mask.zeroize();
+    }
+}
+
+impl Drop for Decipher {
+    fn drop(&mut self) {
+        self.mask.zeroize();
+    }
+}
+
 /// A text shorter than one block of 16 bytes, which HCTR2 does not encipher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("text is shorter than one block of {BLOCK_LEN} bytes")]
@@ -109,7 +122,10 @@ fn schedule(key: &LayerKey, tweak: &[u8]) -> (Aes256Enc, TweakedHash, u128) {
     aes.encrypt_block(&mut hash_key);
     aes.encrypt_block(&mut mask);
     let hash = TweakedHash::new(&hash_key, tweak);
-    (aes, hash, u128::from_le_bytes(mask.into()))
+    let scheduled = (aes, hash, u128::from_le_bytes(mask.into()));
+    hash_key.zeroize();
+    mask.zeroize();
+    scheduled
 }
 
 /// POLYVAL with the tweak's blocks already absorbed, for texts of whole blocks and for others:

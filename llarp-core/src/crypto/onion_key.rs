@@ -33,7 +33,8 @@ impl OnionPublic {
     }
 }
 
-/// The secret half. Dropping it erases it: what was built to it opens never again.
+/// The secret half. Dropping it erases it, as soon as the last build that it opened is answered:
+/// what was built to it opens never again.
 #[derive(Debug)]
 pub struct OnionSecret {
     id: OnionKeyId,

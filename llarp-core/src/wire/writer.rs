@@ -21,9 +21,10 @@ impl<'a> Writer<'a> {
     /// [`Fault::Truncated`] if the buffer is too small.
     pub fn bytes(&mut self, field: &'static str, bytes: &[u8]) -> Result<(), WireError> {
         let (need, have) = (bytes.len(), self.rest.len());
-        let (head, rest) = core::mem::take(&mut self.rest)
-            .split_at_mut_checked(need)
-            .ok_or(WireError::new(field, Fault::Truncated { need, have }))?;
+        if need > have {
+            return Err(WireError::new(field, Fault::Truncated { need, have }));
+        }
+        let (head, rest) = core::mem::take(&mut self.rest).split_at_mut(need);
         head.copy_from_slice(bytes);
         self.rest = rest;
         Ok(())

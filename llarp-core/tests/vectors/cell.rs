@@ -82,7 +82,7 @@ fn down(keys: &[HopKeys; 3]) -> Vec<Value> {
             hop => middle[hop].seal(command, &data, &mut body).unwrap(),
         }
         for before in (0..hop).rev() {
-            middle[before].wrap(&mut body);
+            middle[before].wrap(&mut body).unwrap();
         }
         cell(hop, command, &data, &body)
     };
