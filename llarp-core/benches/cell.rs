@@ -8,7 +8,7 @@ use llarp_core::cell::{Command, HopKeys, InboundLayers, MiddleHop, OutboundLayer
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::noise::Split;
 use llarp_core::crypto::secret::Secret;
-use llarp_core::wire::limits::{BODY_LEN, CELL_DATA_MAX, CELL_LEN};
+use llarp_core::wire::limits::{BODY_LEN, CELL_DATA_MAX};
 
 fn keys() -> [HopKeys; 3] {
     [1, 2, 3].map(|byte| {
@@ -25,21 +25,23 @@ const BATCH: usize = 64;
 
 fn cell(c: &mut Criterion) {
     let keys = keys();
-    let mut group = c.benchmark_group("cell");
-    group.throughput(Throughput::Bytes(CELL_LEN as u64));
     let mut body = [0x5a; BODY_LEN];
-
-    let mut middle = MiddleHop::new(&keys[0]);
-    group.bench_function("relay peel, onward", |b| {
-        b.iter(|| middle.peel(black_box(&mut body)).is_ok());
-    });
-    group.bench_function("relay wrap, downstream", |b| {
-        b.iter(|| middle.wrap(black_box(&mut body)));
-    });
-    group.finish();
-
     let mut group = c.benchmark_group(format!("{BATCH} cells"));
     group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("relay peel, onward", |b| {
+        b.iter_batched_ref(
+            || MiddleHop::new(&keys[0]),
+            |middle| (0..BATCH).all(|_| middle.peel(black_box(&mut body)).is_ok()),
+            PER_BATCH,
+        );
+    });
+    group.bench_function("relay wrap, downstream", |b| {
+        b.iter_batched_ref(
+            || MiddleHop::new(&keys[0]),
+            |middle| (0..BATCH).all(|_| middle.wrap(black_box(&mut body)).is_ok()),
+            PER_BATCH,
+        );
+    });
     group.bench_function("client seal × 3", |b| {
         b.iter_batched_ref(
             || OutboundLayers::new(&keys),
