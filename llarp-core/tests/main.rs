@@ -4,6 +4,7 @@ mod build_attacks;
 mod build_charges;
 mod cell_properties;
 mod costs;
+mod decoders;
 mod published;
 mod support;
 mod vectors;
