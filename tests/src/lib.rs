@@ -1,1 +1,6 @@
-//! Placeholder
+//! What the scenarios under `scenarios/` share. Sizes and evidence: `docs/testing.md`.
+
+mod evidence;
+mod heavy;
+
+pub use heavy::Heavy;

@@ -1,0 +1,4 @@
+//! Scenarios over the whole of llarp, a module each.
+
+mod layering;
+mod mutated_inputs;
