@@ -5,7 +5,7 @@
 //! on another link, never opens; the client's strikes count as told.
 
 use llarp_core::cell::{
-    Arrived, Body, Command, InboundLayers, MiddleHop, Reason, SealError, TerminalHop,
+    Arrived, Body, Command, InboundLayers, MiddleHop, Reason, SealError, TerminalHop, WrapError,
 };
 use llarp_core::crypto::hash::label;
 use llarp_core::crypto::onion::Encipher;
@@ -86,11 +86,17 @@ impl World {
             }
             _ => {
                 let (link, body) = (input.below(3), arbitrary_body(input));
-                // Known, and not settled here: hop n wraps sixteen zeros from behind it into a cell
-                // that opens as its own.
-                if link == 0 || body[..ZEROS_LEN] != [0; ZEROS_LEN] {
-                    self.deliver(link, body, None);
+                // Sixteen zeros from behind a hop would pass for its own words: it stops them.
+                if body[..ZEROS_LEN] == [0; ZEROS_LEN]
+                    && let Some(hop) = link.checked_sub(1)
+                {
+                    let (mut forged, before) = (body, body);
+                    let refused = self.middle[hop].wrap(&mut forged);
+                    assert_eq!(refused, Err(WrapError::Forged));
+                    assert_eq!(forged, before);
+                    return;
                 }
+                self.deliver(link, body, None);
             }
         }
     }

@@ -37,7 +37,7 @@ use crate::crypto::onion::LayerKey;
 
 pub use client::{Arrived, InboundLayers, OutboundLayers};
 pub use command::{CloseReason, Command, Content, Probe};
-pub use layout::{Body, PathId, SealError, split_cell};
+pub use layout::{Body, PathId, SealError, WrapError, split_cell};
 pub use relay::{MiddleHop, Peeled, TerminalHop};
 pub use window::{Discarded, Reason, Window};
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use llarp_core::cell::{
     Arrived, Body, CloseReason, Command, Content, Discarded, InboundLayers, MiddleHop,
-    OutboundLayers, Peeled, Probe, Reason, SealError, TerminalHop, split_cell,
+    OutboundLayers, Peeled, Probe, Reason, SealError, TerminalHop, WrapError, split_cell,
 };
 use llarp_core::wire::limits::{BODY_LEN, CELL_DATA_MAX, CELL_LEN, PATH_CELLS_MAX};
 use proptest::prelude::*;
@@ -186,6 +186,23 @@ fn every_hop_can_be_asked_can_absorb_and_can_report() {
     }
     let body = path.sealed_up(b"after");
     assert!(path.up(body, &mut |_, _| ()).is_ok());
+}
+
+#[test]
+fn a_hop_cannot_speak_for_the_hop_in_front_of_it() {
+    let mut path = Path::new();
+    // What hop 1 would send to have the client believe that hop 0 closes the path.
+    let mut forged = [0; BODY_LEN];
+    forged[24] = Command::Closed.code();
+    forged[26] = 1;
+    for hop in [0, 1] {
+        let mut body = forged;
+        let refused = path.middle[hop].wrap(&mut body);
+        assert_eq!(refused, Err(WrapError::Forged));
+        assert_eq!(body, forged);
+    }
+    let body = path.sealed_down(b"after");
+    assert!(path.down(body, &mut |_, _| ()).is_ok());
 }
 
 #[test]

@@ -74,6 +74,18 @@ pub enum SealError {
     },
 }
 
+/// Why a hop does not put its layer around a cell from behind it. The neighbour's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrapError {
+    /// The neighbour sends more than a path may carry.
+    #[error("the path is spent after {PATH_CELLS_MAX} cells")]
+    PathSpent,
+    /// The body begins with the zeros that mark a hop's own cells: enciphered, the client would
+    /// take it for this hop's. By chance once in 2¹²⁸ cells, so the neighbour made it.
+    #[error("the cell from behind is forged to look like this hop's own")]
+    Forged,
+}
+
 /// Writes a plain body over all of `body`.
 pub(super) fn write_plain(
     body: &mut Body,

@@ -2,7 +2,7 @@
 
 use super::client::{decipher, encipher};
 use super::command::Command;
-use super::layout::{Body, SealError, is_ours, read_plain, write_plain};
+use super::layout::{Body, SealError, WrapError, is_ours, read_plain, write_plain};
 use super::window::{Discarded, Reason, Strikes, Window};
 use super::{HopKeys, label};
 use crate::crypto::onion::{Decipher, Encipher};
@@ -62,9 +62,12 @@ impl MiddleHop {
     /// Puts this hop's layer around a cell from the terminal's side, in place.
     ///
     /// # Errors
-    /// [`SealError::PathSpent`] if a neighbour sends more than a path may carry; `body` is then
-    /// unchanged and must not be sent.
-    pub fn wrap(&mut self, body: &mut Body) -> Result<(), SealError> {
+    /// [`WrapError`]; `body` is then unchanged and must not be sent.
+    pub fn wrap(&mut self, body: &mut Body) -> Result<(), WrapError> {
+        // Under this hop's layer the client takes zeros for this hop's own words.
+        if is_ours(body) {
+            return Err(WrapError::Forged);
+        }
         self.0.wrap(body)
     }
 
@@ -139,9 +142,9 @@ impl Layers {
         Ok(is_ours(body))
     }
 
-    fn wrap(&mut self, body: &mut Body) -> Result<(), SealError> {
+    fn wrap(&mut self, body: &mut Body) -> Result<(), WrapError> {
         if self.carried_down >= PATH_CELLS_MAX {
-            return Err(SealError::PathSpent);
+            return Err(WrapError::PathSpent);
         }
         self.carried_down += 1;
         encipher(&self.down, body);
@@ -157,7 +160,7 @@ impl Layers {
 
     fn seal(&mut self, command: Command, data: &[u8], body: &mut Body) -> Result<(), SealError> {
         write_plain(body, self.next_counter, command, data)?;
-        self.wrap(body)?;
+        self.wrap(body).map_err(|_| SealError::PathSpent)?;
         self.next_counter += 1;
         Ok(())
     }
