@@ -48,7 +48,7 @@ pub enum KeyError {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Checks `bytes`. Costs about 60 µs, most of it for the torsion.
+    /// Checks `bytes`. Costs tens of microseconds, most of them for the torsion.
     ///
     /// # Errors
     /// [`KeyError`] names the fault.
