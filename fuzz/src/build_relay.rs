@@ -95,9 +95,8 @@ impl World {
                 self.latest = self.latest.max(self.now);
             }
             1 => {
-                let index = input.below(REQUESTS.len());
-                let bytes = REQUESTS[index].1.clone();
-                self.honest(index, bytes, input);
+                let (index, end) = (input.below(REQUESTS.len()), End::read(input));
+                self.honest(index, REQUESTS[index].1.clone(), end);
             }
             2 => {
                 let index = input.below(REQUESTS.len());
@@ -109,7 +108,7 @@ impl World {
                     && bytes[SLOTS_AT..] == honest[SLOTS_AT..]
                 {
                     // At most the path id differs, which the next hop chooses anyway.
-                    self.honest(index, bytes, input);
+                    self.honest(index, bytes, End::Accept);
                 } else {
                     self.changed(&bytes);
                 }
@@ -125,7 +124,10 @@ impl World {
             }
             4 => self.restart(),
             5 => self.erased = !self.erased,
-            6 => self.race(input),
+            6 => {
+                let (index, end) = (input.below(REQUESTS.len()), End::read(input));
+                self.race(index, end);
+            }
             _ => self.now = self.latest,
         }
     }
@@ -140,7 +142,7 @@ impl World {
         self.remembered.clear();
     }
 
-    fn honest(&mut self, index: usize, bytes: Vec<u8>, input: &mut Input<'_>) {
+    fn honest(&mut self, index: usize, bytes: Vec<u8>, end: End) {
         let request = BuildRequest::decode(&bytes).expect("an honest request");
         let expected = self.expected(index);
         match (self.open(request), expected) {
@@ -150,15 +152,14 @@ impl World {
             }
             (Ok(build), Ok(())) => {
                 assert!(self.opened.insert(index), "request {index} opens twice");
-                self.answer(build, input);
+                self.answer(build, end);
             }
             (got, right) => panic!("{got:?}, but {right:?} is right"),
         }
     }
 
     /// The same request twice at once: both are screened and opened before either is admitted.
-    fn race(&mut self, input: &mut Input<'_>) {
-        let index = input.below(REQUESTS.len());
+    fn race(&mut self, index: usize, end: End) {
         let request = BuildRequest::decode(&REQUESTS[index].1).expect("an honest request");
         let (context, keys) = (self.context(), self.keys());
         let both = [request.clone(), request].map(|request| {
@@ -179,7 +180,7 @@ impl World {
                 }
                 (Ok(build), Ok(())) => {
                     assert!(self.opened.insert(index), "request {index} opens twice");
-                    self.answer(build, input);
+                    self.answer(build, end);
                 }
                 (got, right) => panic!("{got:?}, but {right:?} is right"),
             }
@@ -244,28 +245,27 @@ impl World {
         if self.erased { &[] } else { &RELAYS[0].onion }
     }
 
-    /// Ends an opened build in one of its ways; replies from behind are anything.
-    fn answer(&mut self, build: OpenedBuild, input: &mut Input<'_>) {
-        let (way, why) = (input.below(3), decline(input));
+    /// Answers an opened build; replies from behind are anything.
+    fn answer(&mut self, build: OpenedBuild, end: End) {
         let (path_id, rng) = (PathId([9; 8]), &mut self.rng);
-        let reply = match build {
-            OpenedBuild::Terminal(build) if way == 0 => build.decline(why, rng),
-            OpenedBuild::Terminal(build) => build
-                .accept(path_id, rng)
-                .map(|(_, reply)| reply)
-                .expect("an answer"),
-            OpenedBuild::Forward(build) if way == 0 => build.decline(why, rng),
-            OpenedBuild::Forward(build) => {
+        let reply = match (build, end) {
+            (OpenedBuild::Terminal(build), End::Decline(why) | End::Fail(why)) => {
+                build.decline(why, rng)
+            }
+            (OpenedBuild::Forward(build), End::Decline(why)) => build.decline(why, rng),
+            (OpenedBuild::Terminal(build), End::Accept) => {
+                build.accept(path_id, rng).expect("an answer").1
+            }
+            (OpenedBuild::Forward(build), end) => {
                 assert_eq!(*build.next(), RELAYS[1].id);
                 let (onward, wait) = build.into_next(path_id);
                 assert_eq!(onward.encode().len(), BUILD_REQUEST_LEN);
-                if way == 1 {
-                    wait.fail(why, rng)
-                } else {
-                    let behind = BuildReply::random(rng);
-                    wait.accept(behind, path_id)
-                        .map(|(_, reply)| reply)
-                        .expect("an answer")
+                match end {
+                    End::Decline(why) | End::Fail(why) => wait.fail(why, rng),
+                    End::Accept => {
+                        let behind = BuildReply::random(rng);
+                        wait.accept(behind, path_id).expect("an answer").1
+                    }
                 }
             }
         };
@@ -273,12 +273,26 @@ impl World {
     }
 }
 
-fn decline(input: &mut Input<'_>) -> Decline {
-    [
-        Decline::Overloaded,
-        Decline::NextUnreachable,
-        Decline::NextRefused,
-    ][input.below(3)]
+/// How a build ends that was opened.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// At once.
+    Decline(Decline),
+    /// After the next hop failed.
+    Fail(Decline),
+    Accept,
+}
+
+impl End {
+    fn read(input: &mut Input<'_>) -> Self {
+        let ways = [
+            Decline::Overloaded,
+            Decline::NextUnreachable,
+            Decline::NextRefused,
+        ];
+        let (way, why) = (input.below(3), ways[input.below(3)]);
+        [Self::Decline(why), Self::Fail(why), Self::Accept][way]
+    }
 }
 
 fn sized(reply: &BuildReply) {

@@ -2,7 +2,7 @@
 
 use llarp_core::cell::{
     Arrived, Body, Command, HopKeys, InboundLayers, MiddleHop, OutboundLayers, Peeled, Reason,
-    TerminalHop, split_cell,
+    TerminalHop, WrapError, split_cell,
 };
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::noise::Split;
@@ -130,10 +130,12 @@ fn mutated_cells_down() {
     let mut refresh = (0..PATH_CELLS_MAX).cycle();
     let mut client = InboundLayers::new(&keys);
     run("mutated_cells_down", &cells, |link, body, honest| {
-        // Known, and not settled here: hop n wraps sixteen zeros from behind it into a cell that
-        // opens as its own.
-        if link > 0 && body[..ZEROS_LEN] == [0; ZEROS_LEN] {
-            return;
+        if let Some(relay) = link
+            .checked_sub(1)
+            .filter(|_| body[..ZEROS_LEN] == [0; ZEROS_LEN])
+        {
+            // Under this relay's layer the client would take it for the relay's own.
+            return assert_eq!(middle[relay].wrap(body), Err(WrapError::Forged));
         }
         if honest.is_some() || refresh.next() == Some(0) {
             (middle, _) = relays(&keys);
