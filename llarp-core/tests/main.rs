@@ -4,6 +4,8 @@ mod build_attacks;
 mod build_charges;
 mod cell_properties;
 mod costs;
+mod hop_cells;
+mod hop_load;
 mod published;
 mod support;
 mod vectors;
