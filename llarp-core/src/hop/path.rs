@@ -218,7 +218,12 @@ impl Path {
     }
 
     /// A cell from the client's side.
-    pub(super) fn handle_up(&mut self, shared: &mut Shared, id: &mut PathId, body: &mut Body) -> Effect {
+    pub(super) fn handle_up(
+        &mut self,
+        shared: &mut Shared,
+        id: &mut PathId,
+        body: &mut Body,
+    ) -> Effect {
         if !self.up_seen.is_new(body, shared.key, &mut shared.budget) {
             return Effect::Drop(DropReason::Copy);
         }
@@ -233,9 +238,9 @@ impl Path {
                 Ok(Peeled::Ours { command, data }) => Ok(Own::read(command, data, false)),
                 Err(discarded) => Err(discarded),
             },
-            NewPath::Terminal { hop, .. } => {
-                hop.open(body).map(|(command, data)| Own::read(command, data, true))
-            }
+            NewPath::Terminal { hop, .. } => hop
+                .open(body)
+                .map(|(command, data)| Own::read(command, data, true)),
         };
         match read {
             Ok(own) => {
@@ -251,7 +256,12 @@ impl Path {
     }
 
     /// A cell from the terminal's side.
-    pub(super) fn handle_down(&mut self, shared: &mut Shared, id: &mut PathId, body: &mut Body) -> Effect {
+    pub(super) fn handle_down(
+        &mut self,
+        shared: &mut Shared,
+        id: &mut PathId,
+        body: &mut Body,
+    ) -> Effect {
         if !self.down_seen.is_new(body, shared.key, &mut shared.budget) {
             return Effect::Drop(DropReason::Copy);
         }

@@ -186,7 +186,12 @@ impl PathTable {
     }
 
     /// Closes a path of this relay's own accord. `cell` is written over if the client can be told.
-    pub fn close(&mut self, path: PathRef, reason: CloseReason, cell: &mut Cell) -> Option<Closing> {
+    pub fn close(
+        &mut self,
+        path: PathRef,
+        reason: CloseReason,
+        cell: &mut Cell,
+    ) -> Option<Closing> {
         let mut closed = self.remove(path)?;
         let prev = *closed.parts.prev();
         let told = parts(cell).is_some_and(|(mut id, body)| {
@@ -287,7 +292,10 @@ impl PathTable {
         self.get(path)?;
         let removed = self.slab.get_mut(path.index as usize)?.take()?;
         self.by_expiry.remove(&(removed.expires, path.index));
-        for side in [removed.parts.prev()].into_iter().chain(removed.parts.next()) {
+        for side in [removed.parts.prev()]
+            .into_iter()
+            .chain(removed.parts.next())
+        {
             self.by_link.remove(&(side.link, path.index));
             self.ids.remove(&side.ours);
         }
