@@ -33,13 +33,16 @@ mod path;
 mod pool;
 mod table;
 mod time;
+mod verdict;
 
 pub use admission::{BuildAdmission, Shed, Ticket};
 pub use fair::{FairLimits, FairQueue, Overflow};
-pub use path::{CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Side, Verdict};
 pub use pool::{CellBuf, CellPool};
 pub use table::{InsertError, PathTable, SendError};
 pub use time::Millis;
+pub use verdict::{
+    CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Side, Verdict,
+};
 
 use crate::wire::limits::CELL_LEN;
 

@@ -8,7 +8,7 @@ use crate::wire::limits::{
     PENDING_BUILDS_MAX, RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
 };
 
-/// Why a build is not started. The requester is told *overloaded* and nothing more.
+/// Why a build is not started. For this relay only: on its link it is refused without a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Shed {
     /// Cells come first.

@@ -17,6 +17,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::{CellBuf, PathRef};
 use crate::wire::limits::{QUEUE_FIFO_CELLS, QUEUE_LINK_CELLS, QUEUE_PATH_CELLS};
 
+/// Flows without cells that keep their room for new ones; more than paths that a link usually has
+/// in its queue, so that usually nothing is allocated.
+const IDLE_FLOWS_KEPT: usize = 64;
+
 /// How much waits, in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FairLimits {
@@ -186,8 +190,11 @@ impl FairQueue {
     }
 
     fn retire(&mut self, at: usize) {
-        if let Some(flow) = self.flows.get(at) {
+        if let Some(flow) = self.flows.get_mut(at) {
             self.by_path.remove(&flow.path);
+            if self.idle.len() >= IDLE_FLOWS_KEPT {
+                flow.cells = VecDeque::new();
+            }
             self.idle.push(at);
         }
     }

@@ -6,10 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use rand_core::CryptoRng;
 
 use super::filter::{Budget, PlaceKey};
-use super::path::{
-    CloseNext, Closing, Counts, DropReason, Effect, LinkId, NewPath, Path, PathRef, Shared,
-    Verdict, address, parts,
-};
+use super::path::{Effect, Path, Shared, address, parts};
+use super::verdict::{CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Verdict};
 use super::{Cell, Millis};
 use crate::cell::{CloseReason, Command, PathId, SealError};
 use crate::wire::limits::{FILTER_BYTES_MAX, PATH_LIFE_MILLIS};
