@@ -161,6 +161,26 @@ fn an_id_serves_one_path_and_a_closed_paths_reference_none() {
     assert!(net.tables[0].counts(new).is_some());
 }
 
+#[test]
+fn a_closed_path_does_not_hide_others_from_the_loss_of_their_link() {
+    let mut net = Net::new();
+    let side = |link, ours| Side {
+        link: LinkId(link),
+        ours: PathId([ours; 8]),
+        theirs: PathId([9; 8]),
+    };
+    let (prev, next) = (side(0, 1), side(1, 2));
+    let hop = MiddleHop::new(&net.keys[1]);
+    let other = NewPath::Middle { hop, prev, next };
+    let other = net.tables[0].insert(START, other).unwrap();
+    let mut cell = [0; CELL_LEN];
+    let first = net.paths[0];
+    let closed = net.tables[0].close(first, CloseReason::Done, &mut cell);
+    assert!(closed.is_some());
+    let lost = net.tables[0].lose_link(LinkId(0), &mut cell).unwrap();
+    assert_eq!(lost.path, other);
+}
+
 proptest! {
     /// Any cells, from anywhere, at any time: no panic, and what is said closed is closed.
     #[test]

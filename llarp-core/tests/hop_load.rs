@@ -294,3 +294,22 @@ fn an_account_goes_with_its_links_last_path() {
     admission.failed(pending);
     assert_eq!(admission.links(), 0);
 }
+
+#[test]
+fn a_quiet_hour_saves_up_no_more_than_a_seconds_builds() {
+    let mut admission = BuildAdmission::new(NOW);
+    let later = NOW.plus(3_600_000);
+    let mut admitted = 0;
+    while let Ok(ticket) = admission.admit(later, LinkId(1), 0) {
+        admission.failed(ticket);
+        admitted += 1;
+    }
+    assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
+    // Nor does a link that waits.
+    let mut admitted = 0;
+    while let Ok(ticket) = admission.admit(later.plus(3_600_000), LinkId(1), 0) {
+        admission.failed(ticket);
+        admitted += 1;
+    }
+    assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
+}
