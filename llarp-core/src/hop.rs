@@ -29,6 +29,7 @@
 mod admission;
 mod fair;
 mod filter;
+mod lists;
 mod path;
 mod pool;
 mod table;

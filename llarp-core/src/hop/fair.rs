@@ -14,12 +14,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::lists::{Links, List};
 use super::{CellBuf, PathRef};
 use crate::wire::limits::{QUEUE_FIFO_CELLS, QUEUE_LINK_CELLS, QUEUE_PATH_CELLS};
-
-/// Flows without cells that keep their room for new ones; more than paths that a link usually has
-/// in its queue, so that usually nothing is allocated.
-const IDLE_FLOWS_KEPT: usize = 64;
 
 /// How much waits, in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +59,12 @@ pub struct FairQueue {
     /// Flows that have cells, in the order of their turns.
     turns: VecDeque<usize>,
     lengths: Lengths,
-    waiting: usize,
+    waiting: Waiting,
 }
 
 struct Flow {
     path: PathRef,
-    cells: VecDeque<CellBuf>,
-    /// Its place among the flows of its length.
-    place: usize,
+    cells: List,
 }
 
 impl FairQueue {
@@ -84,14 +79,14 @@ impl FairQueue {
             by_path: HashMap::default(),
             turns: VecDeque::new(),
             lengths: Lengths::default(),
-            waiting: 0,
+            waiting: Waiting::default(),
         }
     }
 
     /// Cells that wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.fifo.len() + self.waiting
+        self.fifo.len() + self.waiting.len()
     }
 
     /// Whether none waits.
@@ -106,7 +101,7 @@ impl FairQueue {
     /// [`Overflow`] holds the cell that was lost for it: the cell itself if its path has its fill
     /// or most waiting, else the last one of the path that has most waiting.
     pub fn push(&mut self, path: PathRef, cell: CellBuf) -> Result<(), Overflow> {
-        if self.waiting == 0 && self.fifo.len() < self.limits.fifo {
+        if self.waiting.len() == 0 && self.fifo.len() < self.limits.fifo {
             self.fifo.push_back(cell);
             return Ok(());
         }
@@ -116,7 +111,7 @@ impl FairQueue {
         if held >= self.limits.per_path {
             return Err(Overflow { path, cell });
         }
-        let lost = if self.waiting < self.limits.total {
+        let lost = if self.waiting.len() < self.limits.total {
             Ok(())
         } else {
             match self.cut_longest(held) {
@@ -138,9 +133,8 @@ impl FairQueue {
         let at = self.turns.pop_front()?;
         let flow = self.flows.get_mut(at)?;
         let len = flow.cells.len();
-        let cell = flow.cells.pop_front()?;
-        self.waiting -= 1;
-        self.lengths.moved(&mut self.flows, at, len, len - 1);
+        let cell = self.waiting.pop_first(&mut flow.cells)?;
+        self.lengths.moved(at, len, len - 1);
         if len > 1 {
             self.turns.push_back(at);
         } else {
@@ -150,16 +144,15 @@ impl FairQueue {
     }
 
     fn open(&mut self, path: PathRef) -> usize {
-        let at = self.idle.pop().unwrap_or_else(|| {
-            self.flows.push(Flow {
-                path,
-                cells: VecDeque::new(),
-                place: 0,
-            });
-            self.flows.len() - 1
-        });
-        if let Some(flow) = self.flows.get_mut(at) {
-            flow.path = path;
+        let cells = List::EMPTY;
+        let flow = Flow { path, cells };
+        let at = match self.idle.pop() {
+            Some(at) => at,
+            None => self.lengths.flows.new_node(),
+        };
+        match self.flows.get_mut(at) {
+            Some(idle) => *idle = flow,
+            None => self.flows.push(flow),
         }
         self.by_path.insert(path, at);
         self.turns.push_back(at);
@@ -169,9 +162,8 @@ impl FairQueue {
     fn append(&mut self, at: usize, cell: CellBuf) {
         if let Some(flow) = self.flows.get_mut(at) {
             let len = flow.cells.len();
-            flow.cells.push_back(cell);
-            self.waiting += 1;
-            self.lengths.moved(&mut self.flows, at, len, len + 1);
+            self.waiting.append(&mut flow.cells, cell);
+            self.lengths.moved(at, len, len + 1);
         }
     }
 
@@ -183,80 +175,103 @@ impl FairQueue {
             return None;
         }
         let flow = self.flows.get_mut(at)?;
-        let (path, cell) = (flow.path, flow.cells.pop_back()?);
-        self.waiting -= 1;
-        self.lengths.moved(&mut self.flows, at, len, len - 1);
+        let cell = self.waiting.pop_last(&mut flow.cells)?;
+        self.lengths.moved(at, len, len - 1);
+        let path = flow.path;
         Some(Overflow { path, cell })
     }
 
     fn retire(&mut self, at: usize) {
-        if let Some(flow) = self.flows.get_mut(at) {
+        if let Some(flow) = self.flows.get(at) {
             self.by_path.remove(&flow.path);
-            if self.idle.len() >= IDLE_FLOWS_KEPT {
-                flow.cells = VecDeque::new();
-            }
             self.idle.push(at);
         }
+    }
+}
+
+/// The cells of all flows; which is whose, the flows' lists tell.
+#[derive(Default)]
+struct Waiting {
+    cells: Vec<Option<CellBuf>>,
+    links: Links,
+    free: Vec<usize>,
+}
+
+impl Waiting {
+    const fn len(&self) -> usize {
+        self.cells.len() - self.free.len()
+    }
+
+    fn append(&mut self, flow: &mut List, cell: CellBuf) {
+        let node = match self.free.pop() {
+            Some(node) => node,
+            None => {
+                self.cells.push(None);
+                self.links.new_node()
+            }
+        };
+        if let Some(place) = self.cells.get_mut(node) {
+            *place = Some(cell);
+        }
+        self.links.append(flow, node);
+    }
+
+    fn pop_first(&mut self, flow: &mut List) -> Option<CellBuf> {
+        let node = flow.first()?;
+        self.take(flow, node)
+    }
+
+    fn pop_last(&mut self, flow: &mut List) -> Option<CellBuf> {
+        let node = flow.last()?;
+        self.take(flow, node)
+    }
+
+    fn take(&mut self, flow: &mut List, node: usize) -> Option<CellBuf> {
+        self.links.take_out(flow, node);
+        self.free.push(node);
+        self.cells.get_mut(node)?.take()
     }
 }
 
 /// Flows by how many cells they have, so that the longest is found without a search.
 #[derive(Default)]
 struct Lengths {
-    /// `of[n]`: flows with `n + 1` cells, in no order.
-    of: Vec<Vec<usize>>,
+    flows: Links,
+    /// `of[n]`: flows with `n + 1` cells.
+    of: Vec<List>,
     /// The length of the longest; 0 if all are empty.
     longest: usize,
 }
 
 impl Lengths {
+    /// The longest flow, and its length.
     fn longest(&self) -> Option<(usize, usize)> {
         let of = self.of.get(self.longest.checked_sub(1)?)?;
-        Some((*of.last()?, self.longest))
+        Some((of.last()?, self.longest))
     }
 
     /// A flow's length has changed by one.
-    fn moved(&mut self, flows: &mut [Flow], at: usize, from: usize, to: usize) {
-        self.take_out(flows, at, from);
-        self.put_in(flows, at, to);
+    fn moved(&mut self, flow: usize, from: usize, to: usize) {
+        if let Some(of) = list_of(&mut self.of, from) {
+            self.flows.take_out(of, flow);
+            if self.longest == from && of.len() == 0 {
+                self.longest = to;
+            }
+        }
+        if let Some(of) = list_of(&mut self.of, to) {
+            self.flows.append(of, flow);
+        }
         self.longest = self.longest.max(to);
-        if from == self.longest && self.is_none_of(from) {
-            self.longest = to;
-        }
     }
+}
 
-    fn is_none_of(&self, len: usize) -> bool {
-        len.checked_sub(1)
-            .and_then(|index| self.of.get(index))
-            .is_none_or(Vec::is_empty)
+/// The flows of this length; none are listed that have no cell.
+fn list_of(of: &mut Vec<List>, len: usize) -> Option<&mut List> {
+    let index = len.checked_sub(1)?;
+    if of.len() <= index {
+        of.resize(len, List::EMPTY);
     }
-
-    fn take_out(&mut self, flows: &mut [Flow], at: usize, len: usize) {
-        let of = len.checked_sub(1).and_then(|index| self.of.get_mut(index));
-        let (Some(of), Some(place)) = (of, flows.get(at).map(|flow| flow.place)) else {
-            return;
-        };
-        if place < of.len() {
-            of.swap_remove(place);
-        }
-        let moved = of.get(place).and_then(|moved| flows.get_mut(*moved));
-        if let Some(moved) = moved {
-            moved.place = place;
-        }
-    }
-
-    fn put_in(&mut self, flows: &mut [Flow], at: usize, len: usize) {
-        let Some(index) = len.checked_sub(1) else {
-            return;
-        };
-        if self.of.len() <= index {
-            self.of.resize_with(index + 1, Vec::new);
-        }
-        if let (Some(of), Some(flow)) = (self.of.get_mut(index), flows.get_mut(at)) {
-            flow.place = of.len();
-            of.push(at);
-        }
-    }
+    of.get_mut(index)
 }
 
 /// Mixes a path's index and serial, which are this relay's own.
