@@ -9,6 +9,7 @@
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
+//! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
 //!
 //! Everything here so far is **pure**: no socket, task, clock, disk or global random generator.
 //! Callers pass the time and a random generator in; the same inputs give the same bytes.
@@ -20,3 +21,5 @@ pub mod crypto;
 pub mod cell;
 
 pub mod build;
+
+pub mod hop;

@@ -69,3 +69,47 @@ pub const KEY_FILE_LEN: usize = 8 + 1 + 1 + 32 + 32;
 
 /// Characters of an address in front of its suffix.
 pub const ADDRESS_CHARS: usize = 52;
+
+/// How long a relay keeps a path, in milliseconds: ten minutes, the same everywhere, so that no
+/// lifetime is on the wire. Clients close earlier.
+pub const PATH_LIFE_MILLIS: u64 = 10 * 60 * 1000;
+
+/// Cells of a path and direction behind which a copy is still stopped, at least
+/// (`docs/spec/04-hop.md` §3).
+pub const FILTER_CELLS: usize = 65_536;
+
+/// Bytes that the duplicate filters of all paths of a relay may hold: 128 paths at full rate both
+/// ways, each with 4 MiB. Above it filters stop growing and remember fewer cells.
+pub const FILTER_BYTES_MAX: usize = 512 << 20;
+
+/// Paths of a relay: 64 MiB of keys and windows at 4 KiB each.
+pub const RELAY_PATHS_MAX: usize = 16_384;
+
+/// Paths over one link: a relay's neighbours carry many clients, no neighbour carries all.
+pub const LINK_PATHS_MAX: usize = 4096;
+
+/// Builds under way at a relay: each holds a message of 6.6 KiB and waits for others, 6.6 MiB.
+pub const PENDING_BUILDS_MAX: usize = 1024;
+
+/// Builds under way over one link.
+pub const LINK_PENDING_BUILDS_MAX: usize = 256;
+
+/// Builds a second that a relay starts in all: about a tenth of a core, and below what the replay
+/// cache holds ([`REPLAY_CACHE_MAX`]).
+pub const BUILDS_PER_SECOND: u64 = 1000;
+
+/// Builds a second that one link may ask for.
+pub const LINK_BUILDS_PER_SECOND: u64 = 100;
+
+/// Cells waiting at a relay above which it sheds builds: half of one link's queue.
+pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
+
+/// Cells that wait for a link in the order of their arrival before fairness sets in: one batch of
+/// a socket.
+pub const QUEUE_FIFO_CELLS: usize = 32;
+
+/// Cells of one path that wait for a link: 0.7 MB, the window of a tunnel at 100 Mbit/s and 50 ms.
+pub const QUEUE_PATH_CELLS: usize = 512;
+
+/// Cells of all paths that wait for a link: 10.7 MB.
+pub const QUEUE_LINK_CELLS: usize = 8192;

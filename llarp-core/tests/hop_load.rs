@@ -1,0 +1,315 @@
+//! A relay under load: fair queues and the admission of builds.
+
+use std::collections::{HashMap, VecDeque};
+
+use llarp_core::cell::{MiddleHop, PathId};
+use llarp_core::hop::{
+    BuildAdmission, Cell, CellPool, FairLimits, FairQueue, LinkId, Millis, NewPath, PathRef,
+    PathTable, Shed, Side,
+};
+use llarp_core::wire::limits::{
+    BUILDS_PER_SECOND, LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX,
+    PENDING_BUILDS_MAX, RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
+};
+use proptest::prelude::*;
+
+use crate::support::*;
+
+/// References to `count` paths.
+fn paths(count: usize) -> Vec<PathRef> {
+    let (keys, _) = build(&mut relays(3), 7);
+    let mut table = PathTable::new(&mut rng(1));
+    let mut random = rng(2);
+    let mut insert = |_| {
+        let mut side = |link| Side {
+            link: LinkId(link),
+            ours: table.draw_id(&mut random),
+            theirs: PathId::random(&mut random),
+        };
+        let (prev, next) = (side(1), side(2));
+        let hop = MiddleHop::new(&keys[0]);
+        let path = NewPath::Middle { hop, prev, next };
+        table.insert(Millis(0), path).unwrap()
+    };
+    (0..count).map(&mut insert).collect()
+}
+
+/// A queue whose cells say which path they are of, and their number there.
+struct Labelled {
+    queue: FairQueue,
+    pool: CellPool,
+    paths: Vec<PathRef>,
+    next: Vec<u64>,
+}
+
+impl Labelled {
+    fn new(limits: FairLimits, count: usize) -> Self {
+        Self {
+            queue: FairQueue::new(limits),
+            pool: CellPool::new(64),
+            paths: paths(count),
+            next: vec![0; count],
+        }
+    }
+
+    /// Queues a cell; the path and number of the one that was lost for it, if any.
+    fn push(&mut self, path: usize) -> Result<u64, (usize, u64)> {
+        let mut cell = self.pool.take();
+        let number = self.next[path];
+        self.next[path] += 1;
+        cell[..8].copy_from_slice(&(path as u64).to_be_bytes());
+        cell[8..16].copy_from_slice(&number.to_be_bytes());
+        let pushed = self.queue.push(self.paths[path], cell);
+        pushed.map(|()| number).map_err(|lost| {
+            let label = read(&lost.cell);
+            assert_eq!(lost.path, self.paths[label.0]);
+            self.pool.give(lost.cell);
+            label
+        })
+    }
+
+    fn pop(&mut self) -> Option<(usize, u64)> {
+        let cell = self.queue.pop()?;
+        let label = read(&cell);
+        self.pool.give(cell);
+        Some(label)
+    }
+}
+
+fn read(cell: &Cell) -> (usize, u64) {
+    let number = |at: usize| u64::from_be_bytes(cell[at..at + 8].try_into().unwrap());
+    (usize::try_from(number(0)).unwrap(), number(8))
+}
+
+const WIDE: FairLimits = FairLimits {
+    fifo: 32,
+    per_path: 20_000,
+    total: 40_000,
+};
+
+#[test]
+fn a_bulk_path_of_10_000_cells_delays_a_chat_path_by_33_cells() {
+    let mut queue = Labelled::new(WIDE, 2);
+    (0..10_000).for_each(|_| assert!(queue.push(0).is_ok()));
+    queue.push(1).unwrap();
+    let before = std::iter::from_fn(|| queue.pop())
+        .take_while(|(path, _)| *path == 0)
+        .count();
+    assert_eq!(before, WIDE.fifo + 1);
+}
+
+#[test]
+fn below_the_threshold_cells_leave_as_they_came() {
+    let mut queue = Labelled::new(FairLimits::default(), 4);
+    let order: Vec<usize> = (0..32).map(|n| n * n % 4).collect();
+    for path in &order {
+        queue.push(*path).unwrap();
+    }
+    let popped: Vec<usize> = std::iter::from_fn(|| queue.pop())
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(popped, order);
+}
+
+#[test]
+fn a_full_queue_costs_the_longest_path_its_newest_cell() {
+    let limits = FairLimits {
+        fifo: 2,
+        per_path: 10,
+        total: 15,
+    };
+    let mut queue = Labelled::new(limits, 4);
+    // Two in the fifo, ten in the flow, then its own newest is refused.
+    (0..12).for_each(|_| assert!(queue.push(0).is_ok()));
+    assert_eq!(queue.push(0), Err((0, 12)));
+    (0..5).for_each(|_| assert!(queue.push(1).is_ok()));
+    // Full: a path with few takes the place of the longest one's last.
+    assert_eq!(queue.push(2), Err((0, 11)));
+    assert_eq!(queue.push(0), Err((0, 13)));
+    assert_eq!(queue.push(1), Err((0, 10)));
+    assert_eq!(queue.queue.len(), 17);
+    assert_eq!(queue.pop(), Some((0, 0)));
+    assert_eq!(queue.pop(), Some((0, 1)));
+    assert_eq!(queue.pop(), Some((0, 2)));
+    assert_eq!(queue.pop(), Some((1, 0)));
+    assert_eq!(queue.pop(), Some((2, 0)));
+}
+
+#[test]
+fn queues_do_not_allocate_in_steady_state() {
+    let mut queue = Labelled::new(FairLimits::default(), 3);
+    let mut round = || {
+        for n in 0..400 {
+            let _ = queue.push(n % 7 % 3);
+        }
+        while queue.pop().is_some() {}
+    };
+    round();
+    // The pool keeps 64 buffers; what it may not keep is freed, so let it keep all.
+    queue.pool = CellPool::new(500);
+    let mut round = || {
+        for n in 0..400 {
+            let _ = queue.push(n % 7 % 3);
+        }
+        while queue.pop().is_some() {}
+    };
+    (0..3).for_each(|_| round());
+    let counted = allocation_counter::measure(|| (0..20).for_each(|_| round()));
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+proptest! {
+    /// Whatever comes: cells of a path keep their order; a cell at the head of its path waits for
+    /// at most the fifo and one cell of each other path; what is lost is of the longest path.
+    #[test]
+    fn any_traffic_is_served_fairly(
+        steps in prop::collection::vec((0..6_usize, 0..60_usize), 1..120),
+        fifo in 1..9_usize, per_path in 1..40_usize, total in 1..80_usize,
+    ) {
+        const PATHS: usize = 6;
+        let mut queue = Labelled::new(FairLimits { fifo, per_path, total }, PATHS);
+        let mut model: HashMap<usize, VecDeque<u64>> = HashMap::new();
+        // How many cells of others have left since a path's oldest waiting cell became its oldest.
+        let mut waited = [0_usize; PATHS];
+        for (path, count) in steps {
+            for _ in 0..count {
+                let number = queue.next[path];
+                let held = model.entry(path).or_default();
+                held.push_back(number);
+                if held.len() == 1 { waited[path] = 0; }
+                if let Err((loser, lost)) = queue.push(path) {
+                    prop_assert_eq!(model.get_mut(&loser).unwrap().pop_back(), Some(lost));
+                    let mine = model[&path].len();
+                    prop_assert!(loser == path || model[&loser].len() + 1 + fifo >= mine);
+                }
+            }
+            for _ in 0..count / 2 + 1 {
+                let Some((path, number)) = queue.pop() else { break };
+                prop_assert_eq!(model.get_mut(&path).unwrap().pop_front(), Some(number));
+                waited[path] = 0;
+                for (other, held) in &model {
+                    if *other != path && !held.is_empty() {
+                        waited[*other] += 1;
+                        prop_assert!(waited[*other] < fifo + PATHS);
+                    }
+                }
+            }
+            let all: usize = model.values().map(VecDeque::len).sum();
+            prop_assert_eq!(queue.queue.len(), all);
+            prop_assert!(all <= fifo + total);
+        }
+    }
+}
+
+const NOW: Millis = Millis(77_000);
+
+#[test]
+fn builds_are_shed_before_cells_stall() {
+    let mut admission = BuildAdmission::new(NOW);
+    let queued = SHED_QUEUED_CELLS;
+    let shed = admission.admit(NOW, LinkId(1), queued);
+    assert_eq!(shed, Err(Shed::CellsWait { queued }));
+    assert!(admission.admit(NOW, LinkId(1), queued - 1).is_ok());
+}
+
+#[test]
+fn a_link_gets_its_rate_of_builds_and_no_more_and_all_links_theirs() {
+    let mut admission = BuildAdmission::new(NOW);
+    let mut admitted = |now: Millis, link| {
+        let ticket = admission.admit(now, LinkId(link), 0);
+        ticket.map(|ticket| admission.failed(ticket))
+    };
+    for _ in 0..LINK_BUILDS_PER_SECOND {
+        assert_eq!(admitted(NOW, 1), Ok(()));
+    }
+    assert_eq!(admitted(NOW, 1), Err(Shed::LinkRate));
+    let link_step = 1000 / LINK_BUILDS_PER_SECOND;
+    assert_eq!(admitted(NOW.plus(link_step), 1), Ok(()));
+    assert_eq!(admitted(NOW.plus(link_step), 1), Err(Shed::LinkRate));
+    // A clock that stands still or is set back gives nothing.
+    assert_eq!(admitted(Millis(0), 1), Err(Shed::LinkRate));
+    let mut total = 0;
+    for link in 2..100 {
+        while admitted(NOW.plus(link_step), link) == Ok(()) {
+            total += 1;
+        }
+    }
+    // A second's worth, less what link 1 had, and what the step added.
+    let left = BUILDS_PER_SECOND - LINK_BUILDS_PER_SECOND - 1;
+    assert_eq!(total, left + link_step * BUILDS_PER_SECOND / 1000);
+    assert_eq!(admitted(NOW.plus(link_step), 200), Err(Shed::Rate));
+    assert_eq!(admitted(NOW.plus(link_step + 1), 200), Ok(()));
+}
+
+#[test]
+fn builds_under_way_and_paths_are_capped_per_link_and_in_all() {
+    let mut admission = BuildAdmission::new(NOW);
+    let mut now = NOW;
+    let mut tickets = Vec::new();
+    let per_link = LINK_PENDING_BUILDS_MAX as u64;
+    for n in 0..PENDING_BUILDS_MAX as u64 {
+        now = now.plus(1000);
+        if n == per_link {
+            let shed = admission.admit(now, LinkId(0), 0);
+            assert_eq!(shed, Err(Shed::LinkPending));
+        }
+        tickets.push(admission.admit(now, LinkId(n / per_link), 0).unwrap());
+    }
+    assert_eq!(admission.admit(now, LinkId(99), 0), Err(Shed::Pending));
+    tickets
+        .into_iter()
+        .for_each(|ticket| admission.built(ticket));
+    let mut link = 1000;
+    let mut shed_for_link = 0;
+    for _ in PENDING_BUILDS_MAX..RELAY_PATHS_MAX {
+        now = now.plus(1000);
+        let ticket = match admission.admit(now, LinkId(link), 0) {
+            Err(Shed::LinkPaths) => {
+                shed_for_link += 1;
+                link += 1;
+                admission.admit(now, LinkId(link), 0).unwrap()
+            }
+            other => other.unwrap(),
+        };
+        admission.built(ticket);
+    }
+    assert_eq!(
+        shed_for_link,
+        (RELAY_PATHS_MAX - PENDING_BUILDS_MAX - 1) / LINK_PATHS_MAX
+    );
+    assert_eq!(admission.admit(now, LinkId(5000), 0), Err(Shed::Paths));
+    admission.closed(LinkId(1000));
+    assert!(admission.admit(now, LinkId(5000), 0).is_ok());
+}
+
+#[test]
+fn an_account_goes_with_its_links_last_path() {
+    let mut admission = BuildAdmission::new(NOW);
+    let ticket = admission.admit(NOW, LinkId(1), 0).unwrap();
+    let pending = admission.admit(NOW, LinkId(1), 0).unwrap();
+    admission.built(ticket);
+    admission.link_gone(LinkId(1));
+    assert_eq!(admission.links(), 1);
+    admission.closed(LinkId(1));
+    admission.failed(pending);
+    assert_eq!(admission.links(), 0);
+}
+
+#[test]
+fn a_quiet_hour_saves_up_no_more_than_a_seconds_builds() {
+    let mut admission = BuildAdmission::new(NOW);
+    let later = NOW.plus(3_600_000);
+    let mut admitted = 0;
+    while let Ok(ticket) = admission.admit(later, LinkId(1), 0) {
+        admission.failed(ticket);
+        admitted += 1;
+    }
+    assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
+    // Nor does a link that waits.
+    let mut admitted = 0;
+    while let Ok(ticket) = admission.admit(later.plus(3_600_000), LinkId(1), 0) {
+        admission.failed(ticket);
+        admitted += 1;
+    }
+    assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
+}
