@@ -69,7 +69,7 @@ impl Window {
     /// # Errors
     /// [`Reason::Duplicate`], [`Reason::TooOld`], or [`Reason::Spent`] for `u64::MAX`; the window is then unchanged.
     pub fn accept(&mut self, counter: u64) -> Result<(), Reason> {
-        if counter >= u64::MAX {
+        if counter == u64::MAX {
             return Err(Reason::Spent { counter });
         }
         if counter >= self.next {
