@@ -9,9 +9,11 @@
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
+//! | `link` | QUIC between two machines: cells and requests (feature `net`) | `docs/spec/05-link.md` |
 //!
-//! Everything here so far is **pure**: no socket, task, clock, disk or global random generator.
-//! Callers pass the time and a random generator in; the same inputs give the same bytes.
+//! All but `link` is **pure**: no socket, task, clock, disk or global random generator. Callers
+//! pass the time and a random generator in; the same inputs give the same bytes. Without the
+//! feature `net`, the pure layers are all there is.
 
 pub mod wire;
 
@@ -20,3 +22,6 @@ pub mod crypto;
 pub mod cell;
 
 pub mod build;
+
+#[cfg(feature = "net")]
+pub mod link;
