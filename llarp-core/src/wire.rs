@@ -17,8 +17,10 @@
 mod error;
 pub mod limits;
 mod reader;
+mod sensitive;
 mod writer;
 
 pub use error::{Fault, WireError};
 pub use reader::Reader;
+pub use sensitive::Sensitive;
 pub use writer::Writer;

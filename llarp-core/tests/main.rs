@@ -1,4 +1,4 @@
-//! Tests of the pure layers from outside: published vectors, our own vectors, properties, attacks.
+//! Tests of the layers from outside: published vectors, our own vectors, properties, attacks.
 
 mod build_attacks;
 mod build_charges;
@@ -9,6 +9,18 @@ mod hop_cells;
 mod hop_ends;
 mod hop_load;
 mod hop_net;
+#[cfg(feature = "net")]
+mod link_bounds;
+#[cfg(feature = "net")]
+mod link_cells;
+#[cfg(feature = "net")]
+mod link_handshake;
+#[cfg(feature = "net")]
+mod link_network;
+#[cfg(feature = "net")]
+mod link_redial;
+#[cfg(feature = "net")]
+mod link_requests;
 mod published;
 mod support;
 mod vectors;

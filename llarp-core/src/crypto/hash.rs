@@ -87,6 +87,14 @@ labels! {
     CELL_KEY_UP = "llarp/1/cell/key-up";
     /// Key of the onion cipher, terminal to client.
     CELL_KEY_DOWN = "llarp/1/cell/key-down";
+    /// The network's mark in the name of a link's protocol.
+    LINK_NETWORK = "llarp/1/link/network";
+    /// Key of a relay's stateless resets.
+    LINK_RESET_KEY = "llarp/1/link/reset-key";
+    /// Seed of an endpoint's QUIC state machine.
+    LINK_QUIC_SEED = "llarp/1/link/quic-seed";
+    /// Connection ids of an endpoint.
+    LINK_CONNECTION_ID = "llarp/1/link/connection-id";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

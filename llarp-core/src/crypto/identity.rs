@@ -14,7 +14,7 @@ use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use ed25519_dalek::{Sha512, Signature, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
 
-use super::hash::{Label, NetworkId, framed};
+use super::hash::{Label, NetworkId, derive, framed};
 use super::secret::{Secret, secret_type};
 pub use key_file::{KeyKind, decode_key_file, encode_key_file};
 pub use name::NameError;
@@ -25,6 +25,9 @@ secret_type! {
     /// An X25519 scalar, clamped where it is used.
     X25519Secret(32);
 }
+
+/// `OneAsymmetricKey` of version 1 with an Ed25519 seed of 32 bytes, up to the seed.
+const PKCS8_HEAD: &[u8; 16] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 /// Why 32 bytes are not a public key that we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -215,6 +218,22 @@ impl SecretKey {
     pub fn to_x25519(&self) -> X25519Secret {
         let signing = SigningKey::from_bytes(self.seed.expose());
         X25519Secret::new(Secret::take(&mut signing.to_scalar_bytes()))
+    }
+
+    /// The key pair as PKCS#8 in DER (RFC 8410 §7, version 1), the form that TLS stacks take.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Secret<48> {
+        let mut der = [0; 48];
+        let (head, seed) = der.split_at_mut(PKCS8_HEAD.len());
+        head.copy_from_slice(PKCS8_HEAD);
+        seed.copy_from_slice(self.seed.expose());
+        Secret::take(&mut der)
+    }
+
+    /// A secret of this key pair's owner for the use `label`: the same after every restart.
+    #[must_use]
+    pub fn derive(&self, label: Label, network: &NetworkId) -> Secret<32> {
+        derive(&self.seed.0, label, network, &[])
     }
 
     pub(super) fn expanded(&self) -> ExpandedSecretKey {

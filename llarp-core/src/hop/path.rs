@@ -6,7 +6,7 @@ use super::filter::{Budget, Filter, PlaceKey};
 use super::verdict::{Counts, DropReason, LinkId, NewPath};
 use super::{Cell, Millis};
 use crate::cell::{
-    Body, CloseReason, Command, Content, Discarded, PathId, Peeled, Probe, SealError,
+    Body, CloseReason, Command, Content, Discarded, PathId, Peeled, Probe, SealError, WrapError,
 };
 use crate::wire::limits::{CELL_HEADER_LEN, PATH_ID_LEN};
 
@@ -113,8 +113,16 @@ impl Path {
         let NewPath::Middle { hop, prev, .. } = &mut self.parts else {
             return Effect::Drop(DropReason::UnknownPath);
         };
-        if hop.wrap(body).is_err() {
-            return SPENT;
+        match hop.wrap(body) {
+            Ok(()) => (),
+            Err(WrapError::PathSpent) => return SPENT,
+            // The neighbour behind speaks in our name: whatever else it sends is no better.
+            Err(WrapError::Forged) => {
+                return Effect::Close {
+                    reason: CloseReason::Garbled,
+                    tell: true,
+                };
+            }
         }
         self.counts.down_in += 1;
         self.counts.down_out += 1;

@@ -3,6 +3,8 @@
 //! Whoever wants to know how much a stranger can make us hold or do reads this file and the
 //! parser that cites the constant.
 
+use core::time::Duration;
+
 /// Version byte of every format in this crate.
 pub const VERSION: u8 = 1;
 
@@ -113,3 +115,84 @@ pub const QUEUE_PATH_CELLS: usize = 512;
 
 /// Cells of all paths that wait for a link: 10.7 MB.
 pub const QUEUE_LINK_CELLS: usize = 8192;
+
+/// Bytes of UDP payload on a link: the smallest that carries a cell in one QUIC datagram. Fixed:
+/// discovery with a floor of 1200 takes bursts of loss for black holes (`docs/spec/05-link.md` §4).
+pub const LINK_UDP_PAYLOAD: u16 = 1350;
+
+/// Bytes of UDP payload on a narrow link: the least that QUIC allows.
+pub const NARROW_UDP_PAYLOAD: u16 = 1200;
+
+/// How long a dial waits for an answer to 1350-byte packets before it tries narrow ones: two
+/// probe timeouts of QUIC at its initial round trip of 333 ms (1 s, then 2 s).
+pub const WIDE_HANDSHAKE: Duration = Duration::from_secs(3);
+
+/// How long a handshake may take. Bounds what a silent stranger holds, and how long a dial waits.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(8);
+
+/// Silence after which a link is dead: three keep-alives.
+pub const LINK_IDLE: Duration = Duration::from_secs(45);
+
+/// How often the dialling side breaks silence: half of the 30 s after which common NATs forget a
+/// UDP flow. One packet each way, and none from the side that was dialled.
+pub const LINK_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Cells that QUIC holds for sending at a relay: one batch. More is standing delay; waiting cells
+/// belong into the relay's own fair queues.
+pub const RELAY_SEND_CELLS: usize = 64;
+
+/// Cells that QUIC holds for a relay that is not reading: four batches, 328 KiB a link. The oldest
+/// are dropped first.
+pub const RELAY_RECV_CELLS: usize = 256;
+
+/// Bytes of cells that QUIC holds at a client, each way. A tunnel's window must stay within it,
+/// since QUIC drops the oldest silently.
+pub const CLIENT_CELL_BUFFER: usize = 4 << 20;
+
+/// Bytes of the kernel's buffers of a socket, each way: 100 ms at 40 MB/s.
+pub const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Cells that wait for a narrow link's stream; what exceeds them is refused to the caller.
+pub const NARROW_QUEUE_CELLS: usize = 64;
+
+/// Requests that a peer may have open on a link at a time.
+pub const REQUESTS_OPEN: u32 = 16;
+
+/// Bytes of a request's or a reply's body, at most. A build message has 6.7 KiB; the receiver
+/// names its own, smaller bound.
+pub const REQUEST_MAX: usize = 64 << 10;
+
+/// How long a peer may take to write one request; meanwhile its others wait.
+pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How long a request waits for its reply, writing included.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Links that a relay accepts at a time: about 200 MiB at 47 KiB each. Above, the one least
+/// recently used goes.
+pub const LINKS_MAX: usize = 4096;
+
+/// Anonymous links from one source (an IPv4 address, an IPv6 /64): a large household or a small
+/// NAT, and a 64th of [`LINKS_MAX`].
+pub const LINKS_PER_SOURCE: usize = 64;
+
+/// Handshakes under way at a relay: 80 ms of one core.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// Handshakes under way above which a stranger must show first that its address is its own.
+pub const HANDSHAKES_UNPROVEN: usize = 32;
+
+/// Handshakes under way from one source.
+pub const HANDSHAKES_PER_SOURCE: usize = 16;
+
+/// Bytes that QUIC buffers for a handshake before we look at it: the rest of a hybrid ClientHello.
+pub const INCOMING_BUFFER: u64 = 16 << 10;
+
+/// The longest first wait after a failed dial.
+pub const BACKOFF_BASE: Duration = Duration::from_millis(500);
+
+/// The longest wait between dials to one relay. Above it, a relay that is back would be missed.
+pub const BACKOFF_CAP: Duration = Duration::from_secs(300);
+
+/// Relays that a redialler remembers; above, it forgets those without link and without wait.
+pub const REDIAL_SLOTS: usize = 4096;

@@ -1,0 +1,53 @@
+//! QUIC between two machines: who the other one is, cells, and requests.
+//!
+//! In: a UDP socket, the relay's key, whom to dial. Out: [`Link`]s, dialled with [`Endpoint::dial`]
+//! or handed to the [`Handler`] of their protocol. *Not* here: what a cell or a request means,
+//! paths, queues between links, choosing whom to dial. Specification: `docs/spec/05-link.md`.
+//!
+//! ```text
+//!            one UDP socket
+//!  ┌────────────┴────────────┐
+//!  │ Endpoint                │ dial(relay id, address) ──▶ Link ─┐
+//!  │ TLS: raw key = relay id │                                  │ cells     1312 bytes, unordered
+//!  │ Table: who, from where  │ serve(handlers) ──▶ Link ─────────┤ requests  kind ‖ body → reply
+//!  └─────────────────────────┘  by protocol (ALPN)               ┘ close(code), closed()
+//! ```
+//!
+//! Everything runs in a tokio runtime and takes the time from it, so that tests can pause it.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod accept;
+mod backoff;
+mod cells;
+mod config;
+mod connection;
+mod dial;
+mod endpoint;
+mod error;
+mod narrow;
+mod quic;
+mod redial;
+mod request;
+mod socket;
+mod table;
+mod tls;
+
+pub use accept::{Handler, Handlers};
+pub use backoff::Backoff;
+pub use config::{EndpointConfig, KeyExchange, KnownRelays, Limits, Protocol, Role};
+pub use connection::{Link, Peer};
+pub use endpoint::Endpoint;
+pub use error::{
+    CloseCode, DialError, LinkClosed, RecvError, Remedy, RequestError, SendError, StartError,
+};
+pub use redial::Redialer;
+pub use request::IncomingRequest;
