@@ -12,6 +12,20 @@ use crate::hop_net::*;
 use crate::support::*;
 
 #[test]
+fn a_next_hop_that_speaks_in_this_hops_name_ends_the_path() {
+    let mut net = Net::new();
+    // Zeros in front, as in a cell of hop 0's own, from the link to hop 1.
+    let mut cell = [0; CELL_LEN];
+    cell[..PATH_ID_LEN].copy_from_slice(&net.ids[1].1.0);
+    let closed = closing(net.at(0, 1, &mut cell));
+    assert_eq!((closed.reason, closed.cell), (CloseReason::Garbled, true));
+    // What the client gets is this hop's own report, and nothing that the neighbour wrote.
+    let arrived = net.arrived(&mut cell);
+    assert_eq!((arrived.hop, arrived.command), (0, Command::Closed));
+    assert_eq!(arrived.data, [CloseReason::Garbled.code()]);
+}
+
+#[test]
 fn a_client_closes_the_whole_path_with_one_cell() {
     let mut net = Net::new();
     let mut cell = net.sealed(0, Command::Closed, &[4]);
