@@ -25,5 +25,10 @@ pub mod cell;
 pub mod build;
 
 pub mod hop;
+
+#[cfg(feature = "net")]
+pub mod clock;
 #[cfg(feature = "net")]
 pub mod link;
+#[cfg(feature = "net")]
+pub mod relay;

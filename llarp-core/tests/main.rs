@@ -22,5 +22,9 @@ mod link_redial;
 #[cfg(feature = "net")]
 mod link_requests;
 mod published;
+#[cfg(feature = "net")]
+mod relay_net;
+#[cfg(feature = "net")]
+mod relay_paths;
 mod support;
 mod vectors;

@@ -95,6 +95,8 @@ labels! {
     LINK_QUIC_SEED = "llarp/1/link/quic-seed";
     /// Connection ids of an endpoint.
     LINK_CONNECTION_ID = "llarp/1/link/connection-id";
+    /// Generators of a relay's driver.
+    RELAY_SEED = "llarp/1/relay/seed";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

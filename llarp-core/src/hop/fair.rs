@@ -95,6 +95,13 @@ impl FairQueue {
         self.len() == 0
     }
 
+    /// Cells of one path that wait behind the first of all.
+    #[must_use]
+    pub fn waiting_of(&self, path: PathRef) -> usize {
+        let flow = self.by_path.get(&path).and_then(|at| self.flows.get(*at));
+        flow.map_or(0, |flow| flow.cells.len())
+    }
+
     /// Lets a cell wait. Constant work.
     ///
     /// # Errors

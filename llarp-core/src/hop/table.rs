@@ -241,6 +241,19 @@ impl PathTable {
         })
     }
 
+    /// The link over which a path's cells come up and go down.
+    #[must_use]
+    pub fn prev(&self, path: PathRef) -> Option<LinkId> {
+        self.get(path).map(|path| path.parts.prev().link)
+    }
+
+    /// Whether a path goes over `link`.
+    #[must_use]
+    pub fn uses(&self, link: LinkId) -> bool {
+        let mut paths = self.by_link.range((link, 0)..=(link, u32::MAX));
+        paths.next().is_some()
+    }
+
     /// A path's cells so far.
     #[must_use]
     pub fn counts(&self, path: PathRef) -> Option<Counts> {

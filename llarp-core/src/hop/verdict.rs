@@ -15,6 +15,27 @@ pub struct PathRef {
     pub(super) serial: u64,
 }
 
+impl PathRef {
+    /// The same as one number below 2⁹⁶, for layers that know no tables.
+    #[must_use]
+    pub const fn to_number(self) -> u128 {
+        (self.serial as u128) << 32 | self.index as u128
+    }
+
+    /// The path of that number.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the parts that to_number put together"
+    )]
+    pub const fn from_number(number: u128) -> Self {
+        Self {
+            index: number as u32,
+            serial: (number >> 32) as u64,
+        }
+    }
+}
+
 /// One side of a path: the neighbour there, and the ids of both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Side {
@@ -48,13 +69,13 @@ pub enum NewPath {
 }
 
 impl NewPath {
-    pub(super) const fn prev(&self) -> &Side {
+    pub(crate) const fn prev(&self) -> &Side {
         match self {
             Self::Middle { prev, .. } | Self::Terminal { prev, .. } => prev,
         }
     }
 
-    pub(super) const fn next(&self) -> Option<&Side> {
+    pub(crate) const fn next(&self) -> Option<&Side> {
         match self {
             Self::Middle { next, .. } => Some(next),
             Self::Terminal { .. } => None,

@@ -1,5 +1,8 @@
 //! Cells on a link: 1312 bytes each, unordered, lost when there is no room.
 
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
 use quinn::SendDatagramError;
 
@@ -93,6 +96,18 @@ impl Link {
             return Ok(cell);
         }
         Err(RecvError::WrongLength { got: cell.len() })
+    }
+
+    /// The next cell, if it is there already: the rest of what a wake-up brought.
+    ///
+    /// # Errors
+    /// As [`Link::recv_cell`].
+    pub fn try_recv_cell(&self) -> Option<Result<Bytes, RecvError>> {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(self.recv_cell()).poll(&mut context) {
+            Poll::Ready(cell) => Some(cell),
+            Poll::Pending => None,
+        }
     }
 
     fn check_cell(&self, cell: &Bytes) -> Result<(), SendError> {

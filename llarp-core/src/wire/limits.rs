@@ -116,6 +116,26 @@ pub const QUEUE_PATH_CELLS: usize = 512;
 /// Cells of all paths that wait for a link: 10.7 MB.
 pub const QUEUE_LINK_CELLS: usize = 8192;
 
+/// Path ids in one message that closes paths: 4 KiB.
+pub const CLOSE_IDS_MAX: usize = 512;
+
+/// Cells of a link that are handled before those of others: what QUIC holds at most at a relay,
+/// so that one wake-up drains it.
+pub const RELAY_BATCH_CELLS: usize = RELAY_RECV_CELLS;
+
+/// Cells of one terminal's own that wait for a link above which its tunnels are told to wait: half
+/// of what the queue takes ([`QUEUE_PATH_CELLS`]).
+pub const TERMINAL_WAITING_CELLS: usize = QUEUE_PATH_CELLS / 2;
+
+/// Free buffers of cells that a relay keeps: 5.4 MB.
+pub const POOL_CELLS: usize = 4096;
+
+/// Cells that one allocation for sending holds: a batch of a socket.
+pub const CARRIAGE_CELLS: usize = 32;
+
+/// How long a relay keeps a link that it dialled and that no path uses, in milliseconds.
+pub const LINK_UNUSED_MILLIS: u64 = 300 * 1000;
+
 /// Bytes of UDP payload on a link: the smallest that carries a cell in one QUIC datagram. Fixed:
 /// discovery with a floor of 1200 takes bursts of loss for black holes (`docs/spec/05-link.md` §4).
 pub const LINK_UDP_PAYLOAD: u16 = 1350;

@@ -1,0 +1,193 @@
+//! A relay's driver: links in, links out, and between them the table of paths.
+//!
+//! In: an [`Endpoint`], keys, who else is a relay. Out: cells sent on, builds carried out, packets
+//! for the services at this terminal. *Not* here: what a cell becomes ([`crate::hop`]), what a
+//! service does. Specification: `docs/spec/08-relay.md`.
+//!
+//! ```text
+//!  link ─ cells ──▶ Core: PathTable ─▶ FairQueue of each link ─▶ link
+//!    │               ▲    └─ Deliver ─▶ tunnels ─▶ TerminalService
+//!    ├─ BUILD ─▶ admission ─▶ handshake (other threads) ─▶ next hop ─▶ PathTable.insert
+//!    └─ CLOSE ─▶ PathTable.handle_close_next
+//! ```
+//!
+//! A task a link drains what a wake-up of the link brings, under one lock, and then gives QUIC
+//! what it made: no cell wakes a task or allocates. On a current-thread runtime nobody ever waits
+//! for the lock.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod builds;
+mod config;
+pub mod control;
+mod core;
+mod outlet;
+mod stats;
+mod tasks;
+
+use ::core::fmt;
+use ::core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+pub use self::config::{Directory, Handshakes, RelayConfig};
+use self::core::Core;
+pub use self::stats::Stats;
+use crate::clock::Clock;
+use crate::crypto::hash::{NetworkId, derive, label};
+use crate::crypto::identity::RelayId;
+use crate::crypto::onion_key::OnionSecret;
+use crate::hop::LinkId;
+use crate::link::{Endpoint, Handlers, Link, Protocol, Redialer, StartError};
+
+/// A relay that runs. Dropped, it is gone at once, as if its process had died.
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    network: NetworkId,
+    id: RelayId,
+    clock: Clock,
+    handshakes: Handshakes,
+    endpoint: Endpoint,
+    redialer: Redialer<ChaCha20Rng>,
+    directory: Arc<dyn Directory>,
+    onion: Mutex<Arc<[OnionSecret]>>,
+    core: Mutex<Core>,
+}
+
+impl Relay {
+    /// Runs a relay on `endpoint`, in a tokio runtime; a current-thread one moves cells fastest.
+    ///
+    /// # Errors
+    /// [`StartError`] unless the endpoint is a relay's and serves nothing yet.
+    pub fn start(config: RelayConfig, endpoint: Endpoint) -> Result<Self, StartError> {
+        let generator = |part: &[u8]| {
+            let seed = derive(&config.seed, label::RELAY_SEED, &config.network, &[part]);
+            ChaCha20Rng::from_seed(*seed.expose())
+        };
+        let redialer = Redialer::new(endpoint.clone(), Protocol::CELLS, generator(b"redial"));
+        let core = Core::new(generator(b"core"), config.replays);
+        let shared = Arc::new(Shared {
+            network: config.network,
+            id: config.key.relay_id(),
+            clock: config.clock,
+            handshakes: config.handshakes,
+            redialer,
+            directory: config.directory,
+            onion: Mutex::new(config.onion.into()),
+            core: Mutex::new(core),
+            endpoint,
+        });
+        let adopter = Arc::downgrade(&shared);
+        let adopt = move |link| {
+            if let Some(shared) = adopter.upgrade() {
+                shared.adopt(link);
+            }
+        };
+        let handlers = Handlers::new().with(Protocol::CELLS, adopt);
+        shared.endpoint.serve(handlers)?;
+        tokio::spawn(tasks::keep_house(Arc::downgrade(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// The relay's id.
+    #[must_use]
+    pub fn id(&self) -> RelayId {
+        self.shared.id
+    }
+
+    /// The socket that it serves.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.shared.endpoint
+    }
+
+    /// What it has done, and what it holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let core = self.shared.core();
+        Stats {
+            links: core.outlets.len(),
+            paths: core.table.len(),
+            queued: core.queued(),
+            ..core.stats
+        }
+    }
+
+    /// From now on builds are opened with these onion keys. Those that are not among them are
+    /// erased as soon as the builds under way are answered.
+    pub fn set_onion_keys(&self, onion: Vec<OnionSecret>) {
+        *lock(&self.shared.onion) = onion.into();
+    }
+
+    /// Leaves in order: no new links, peers told, up to `patience` for them to go.
+    pub async fn drain(self, patience: Duration) {
+        self.shared.endpoint.drain(patience).await;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.endpoint.close();
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("id", &self.shared.id)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        lock(&self.core)
+    }
+
+    fn onion_keys(&self) -> Arc<[OnionSecret]> {
+        Arc::clone(&lock(&self.onion))
+    }
+
+    /// Takes a link in, and starts its tasks. Its number, the old one if it is there already.
+    fn adopt(self: &Arc<Self>, link: Link) -> Option<LinkId> {
+        let mut core = self.core();
+        if let Some(id) = core.outlets.id_of(&link) {
+            return Some(id);
+        }
+        let (id, wake) = core.outlets.insert(link.clone())?;
+        drop(core);
+        tasks::spawn(self, id, link, wake);
+        Some(id)
+    }
+
+    /// The link to another relay; dialled if there is none.
+    async fn link_to(self: &Arc<Self>, relay: &RelayId) -> Option<(LinkId, Link)> {
+        if let Some(link) = self.core().outlets.to_relay(relay) {
+            return Some(link);
+        }
+        let address = self.directory.address_of(relay)?;
+        let link = self.redialer.link(relay, address).await.ok()?;
+        let id = self.adopt(link.clone())?;
+        Some((id, link))
+    }
+}
+
+/// Whoever panicked under the lock left counts at worst: each change of the core is made whole by
+/// the layers below, which do not panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! Builds at a relay: admitted, screened, opened, carried out, answered.
+//!
+//! The lock is held for look-ups only; handshakes run where [`Handshakes`] says.
+
+use std::sync::Arc;
+
+use chacha20::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::Shared;
+use super::config::Handshakes;
+use super::control::KIND_BUILD;
+use crate::build::{
+    AuthenticBuild, AwaitNext, BuildReply, BuildRequest, Decline, ForwardBuild, FreshBuild,
+    OpenedBuild, Refusal, RelayContext, TerminalBuild, screen_build,
+};
+use crate::cell::{HopKeys, MiddleHop, PathId, TerminalHop};
+use crate::crypto::noise::HandshakeFailed;
+use crate::hop::{LinkId, NewPath, PathRef, Side, Ticket};
+use crate::link::{IncomingRequest, Link, RequestError};
+use crate::wire::limits::BUILD_REPLY_LEN;
+
+/// What a build comes to at this relay.
+enum Outcome {
+    /// A path, and the reply that says so.
+    Path(NewPath, BuildReply),
+    /// A reply that says no.
+    No(BuildReply),
+    /// No word: what came back came too late.
+    Silence,
+}
+
+/// A build's right to be carried out, which goes back wherever it ends.
+struct Place {
+    shared: Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut core = self.shared.core();
+            core.stats.refused += 1;
+            core.admission.failed(ticket);
+        }
+    }
+}
+
+/// Carries out the build that `asked` is. Dropped without an answer, it is refused.
+pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: IncomingRequest) {
+    let Ok(request) = BuildRequest::decode(&asked.body) else {
+        return;
+    };
+    let Some(mut place) = admit(&shared, from) else {
+        return;
+    };
+    let theirs = request.path_id;
+    let outcome = match open(&shared, request).await {
+        Ok(OpenedBuild::Terminal(build)) => end_here(&shared, build, from, theirs).await,
+        Ok(OpenedBuild::Forward(build)) => forward(&shared, build, from, theirs).await,
+        Err(refusal) => Outcome::No(refusal.reply),
+    };
+    match outcome {
+        Outcome::Path(path, reply) => {
+            let Some(path) = take_in(&shared, &mut place, path) else {
+                return;
+            };
+            if asked.respond(&reply.encode()).await.is_err() {
+                shared.core().close(path);
+            }
+        }
+        Outcome::No(reply) => {
+            let _ = asked.respond(&reply.encode()).await;
+        }
+        Outcome::Silence => (),
+    }
+}
+
+fn admit(shared: &Arc<Shared>, from: LinkId) -> Option<Place> {
+    let mut core = shared.core();
+    let (now, queued) = (core.now(), core.queued());
+    match core.admission.admit(now, from, queued) {
+        Ok(ticket) => Some(Place {
+            shared: Arc::clone(shared),
+            ticket: Some(ticket),
+        }),
+        Err(_) => {
+            core.stats.shed += 1;
+            None
+        }
+    }
+}
+
+fn take_in(shared: &Shared, place: &mut Place, path: NewPath) -> Option<PathRef> {
+    let mut core = shared.core();
+    // A link may have gone while the build was under way: the other one is to be told.
+    let whole = core.has_links_of(&path);
+    let path = core.open(path)?;
+    if let Some(ticket) = place.ticket.take() {
+        core.admission.built(ticket);
+    }
+    if !whole {
+        core.close(path);
+        return None;
+    }
+    core.stats.built += 1;
+    Some(path)
+}
+
+async fn open(shared: &Arc<Shared>, request: BuildRequest) -> Result<OpenedBuild, Refusal> {
+    let fresh = {
+        let mut core = shared.core();
+        let core = &mut *core;
+        screen_build(shared.context(), &core.replays, request, &mut core.rng)?
+    };
+    let authentic = open_slot(shared, fresh).await?;
+    let mut core = shared.core();
+    let core = &mut *core;
+    authentic.admit(shared.context(), &mut core.replays, &mut core.rng)
+}
+
+async fn open_slot(shared: &Arc<Shared>, fresh: FreshBuild) -> Result<AuthenticBuild, Refusal> {
+    let keys = shared.onion_keys();
+    let (context_of, mut rng) = (Arc::clone(shared), shared.fork_rng());
+    shared
+        .run(move || fresh.open(context_of.context(), &*keys, &mut rng))
+        .await
+}
+
+async fn end_here(
+    shared: &Arc<Shared>,
+    build: TerminalBuild,
+    from: LinkId,
+    theirs: PathId,
+) -> Outcome {
+    let ours = shared.draw_id();
+    let mut rng = shared.fork_rng();
+    let answered = shared.run(move || build.accept(ours, &mut rng)).await;
+    path_of(answered, |keys| NewPath::Terminal {
+        hop: TerminalHop::new(keys),
+        prev: Side {
+            link: from,
+            ours,
+            theirs,
+        },
+    })
+}
+
+async fn forward(
+    shared: &Arc<Shared>,
+    build: ForwardBuild,
+    from: LinkId,
+    theirs: PathId,
+) -> Outcome {
+    let Some((next, link)) = shared.link_to(build.next()).await else {
+        let mut rng = shared.fork_rng();
+        return Outcome::No(build.decline(Decline::NextUnreachable, &mut rng));
+    };
+    let ours_down = shared.draw_id();
+    let (request, wait) = build.into_next(ours_down);
+    let reply = match ask(&link, &request).await {
+        Ok(reply) => reply,
+        Err(Some(why)) => return Outcome::No(wait.fail(why, &mut shared.fork_rng())),
+        Err(None) => return Outcome::Silence,
+    };
+    let (ours, theirs_down) = (shared.draw_id(), reply.path_id);
+    let answered = shared
+        .run(move || AwaitNext::accept(wait, reply, ours))
+        .await;
+    path_of(answered, |keys| NewPath::Middle {
+        hop: MiddleHop::new(keys),
+        prev: Side {
+            link: from,
+            ours,
+            theirs,
+        },
+        next: Side {
+            link: next,
+            ours: ours_down,
+            theirs: theirs_down,
+        },
+    })
+}
+
+/// Asks the next hop. The error is what to tell the previous one, if anything: a reply that is
+/// late was waited for until the previous hop gave up (`docs/spec/03-build.md` §6).
+async fn ask(link: &Link, request: &BuildRequest) -> Result<BuildReply, Option<Decline>> {
+    let request = request.encode();
+    match link.request(KIND_BUILD, &request, BUILD_REPLY_LEN).await {
+        Ok(reply) => BuildReply::decode(&reply).map_err(|_| Some(Decline::NextRefused)),
+        Err(RequestError::TimedOut) => Err(None),
+        Err(RequestError::Closed(_)) => Err(Some(Decline::NextUnreachable)),
+        Err(_) => Err(Some(Decline::NextRefused)),
+    }
+}
+
+fn path_of(
+    answered: Result<(HopKeys, BuildReply), HandshakeFailed>,
+    path: impl FnOnce(&HopKeys) -> NewPath,
+) -> Outcome {
+    match answered {
+        Ok((keys, reply)) => Outcome::Path(path(&keys), reply),
+        // No input brings this about.
+        Err(HandshakeFailed) => Outcome::Silence,
+    }
+}
+
+impl Shared {
+    fn context(&self) -> RelayContext<'_> {
+        RelayContext {
+            network: &self.network,
+            relay: &self.id,
+            now: self.clock.minute(),
+        }
+    }
+
+    fn draw_id(&self) -> PathId {
+        let mut core = self.core();
+        let core = &mut *core;
+        core.table.draw_id(&mut core.rng)
+    }
+
+    /// A generator of its own for work that runs beside the lock.
+    fn fork_rng(&self) -> ChaCha20Rng {
+        let mut seed = [0; 32];
+        self.core().rng.fill_bytes(&mut seed);
+        ChaCha20Rng::from_seed(seed)
+    }
+
+    /// Does a handshake's work here or on another thread.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match self.handshakes {
+            Handshakes::Inline => work(),
+            Handshakes::OtherThreads => match tokio::task::spawn_blocking(work).await {
+                Ok(done) => done,
+                // A bug, to be seen here as it would be seen inline.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going away, and this task with it.
+                Err(_) => core::future::pending().await,
+            },
+        }
+    }
+}

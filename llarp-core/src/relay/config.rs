@@ -1,0 +1,59 @@
+//! What a relay is told.
+
+use core::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::build::ReplayCache;
+use crate::clock::Clock;
+use crate::crypto::hash::NetworkId;
+use crate::crypto::identity::{RelayId, SecretKey};
+use crate::crypto::onion_key::OnionSecret;
+use crate::crypto::secret::Secret;
+use crate::link::KnownRelays;
+
+/// The relays that count, and where they are.
+pub trait Directory: KnownRelays {
+    /// Where `relay` is to be dialled; `None` if it is not registered.
+    fn address_of(&self, relay: &RelayId) -> Option<SocketAddr>;
+}
+
+/// Where handshakes of builds are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Handshakes {
+    /// On tokio's threads for blocking work, so that cells need not wait for them.
+    #[default]
+    OtherThreads,
+    /// Where the build is handled: 0.1 ms during which no cell moves. For tests that must repeat.
+    Inline,
+}
+
+/// Everything that a relay is told.
+pub struct RelayConfig {
+    /// The network.
+    pub network: NetworkId,
+    /// The relay's key; its public half is the relay's id.
+    pub key: Arc<SecretKey>,
+    /// The onion keys of this key epoch and, while they overlap, the last.
+    pub onion: Vec<OnionSecret>,
+    /// What the relay remembers of builds against replays: [`ReplayCache::for_fresh_keys`] or
+    /// [`ReplayCache::after_restart`].
+    pub replays: ReplayCache,
+    /// The other relays.
+    pub directory: Arc<dyn Directory>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// 32 fresh random bytes, never used twice.
+    pub seed: Secret<32>,
+    /// Where handshakes are computed.
+    pub handshakes: Handshakes,
+}
+
+impl fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayConfig")
+            .field("relay", &self.key.relay_id())
+            .field("handshakes", &self.handshakes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,295 @@
+//! Everything that a relay's tasks share, behind one lock: the table of paths, the queues, the
+//! counts. Nothing here waits.
+
+use core::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use chacha20::ChaCha20Rng;
+use tokio::time::Instant;
+
+use super::outlet::{Carriage, Outlets};
+use super::stats::Stats;
+use crate::build::ReplayCache;
+use crate::cell::PathId;
+use crate::hop::{
+    BuildAdmission, CellBuf, CellPool, Closing, LinkId, Millis, NewPath, PathRef, PathTable,
+    SendError, Verdict,
+};
+use crate::wire::limits::{CLOSE_IDS_MAX, POOL_CELLS, TERMINAL_WAITING_CELLS};
+
+/// What becomes of a packet for the terminal.
+pub(super) trait Deliver {
+    fn deliver(&self, path: PathRef, packet: &[u8]);
+}
+
+/// A path's queue at its terminal is full.
+pub(super) struct QueueFull;
+
+pub(super) struct Core {
+    started: Instant,
+    pub(super) table: PathTable,
+    pub(super) admission: BuildAdmission,
+    pub(super) replays: ReplayCache,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) outlets: Outlets,
+    pub(super) stats: Stats,
+    pool: CellPool,
+    carriage: Carriage,
+    queued: usize,
+    dirty: Vec<LinkId>,
+    /// Whether a tunnel was told to wait, and who is to be woken.
+    full: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Core {
+    pub(super) fn new(mut rng: ChaCha20Rng, replays: ReplayCache) -> Self {
+        Self {
+            started: Instant::now(),
+            table: PathTable::new(&mut rng),
+            admission: BuildAdmission::new(Millis(0)),
+            replays,
+            rng,
+            outlets: Outlets::default(),
+            stats: Stats::default(),
+            pool: CellPool::new(POOL_CELLS),
+            carriage: Carriage::default(),
+            queued: 0,
+            dirty: Vec::new(),
+            full: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        let millis = self.started.elapsed().as_millis();
+        Millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    /// Cells that wait for all links together.
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// A cell that came over `link`. [`Core::flush`] must follow the last of a batch.
+    pub(super) fn handle_cell(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        received: &Bytes,
+        terminal: &impl Deliver,
+    ) {
+        let mut cell = self.pool.take();
+        cell.copy_from_slice(received);
+        match self.table.handle_cell(now, link, &mut cell) {
+            Verdict::Forward { link, path } => {
+                self.stats.forwarded += 1;
+                self.push(link, path, cell);
+            }
+            Verdict::Answer { link, path } => {
+                self.stats.answered += 1;
+                self.push(link, path, cell);
+            }
+            Verdict::Deliver { path, data } => {
+                self.stats.delivered += 1;
+                if let Some(packet) = cell.get(data) {
+                    terminal.deliver(path, packet);
+                }
+                self.pool.give(cell);
+            }
+            Verdict::Closed(closing) => self.act(closing, cell),
+            Verdict::Absorbed => self.pool.give(cell),
+            Verdict::Drop(_) => {
+                self.stats.dropped += 1;
+                self.pool.give(cell);
+            }
+        }
+    }
+
+    /// A packet from this terminal to a path's client.
+    ///
+    /// # Errors
+    /// [`QueueFull`]. A path that is gone takes the packet and drops it.
+    pub(super) fn send_down(&mut self, path: PathRef, packet: &[u8]) -> Result<(), QueueFull> {
+        let Some(prev) = self.table.prev(path) else {
+            return Ok(());
+        };
+        let waiting = self.outlets.get_mut(prev);
+        if waiting.is_some_and(|outlet| outlet.queue.waiting_of(path) >= TERMINAL_WAITING_CELLS) {
+            self.full = true;
+            return Err(QueueFull);
+        }
+        let mut cell = self.pool.take();
+        match self.table.send_down(path, packet, &mut cell) {
+            Ok(link) => {
+                self.stats.sealed += 1;
+                self.push(link, path, cell);
+            }
+            Err(SendError::Closed | SendError::Seal(_)) => self.pool.give(cell),
+        }
+        Ok(())
+    }
+
+    /// Ready when [`Core::send_down`] is worth another try.
+    pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.full {
+            return Poll::Ready(());
+        }
+        self.waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes in a path that a build has made. `None`: its id is taken.
+    pub(super) fn open(&mut self, path: NewPath) -> Option<PathRef> {
+        let now = self.now();
+        self.table.insert(now, path).ok()
+    }
+
+    /// Whether the links of a path that is to be taken in are still there.
+    pub(super) fn has_links_of(&mut self, path: &NewPath) -> bool {
+        let mut sides = [Some(path.prev()), path.next()].into_iter().flatten();
+        sides.all(|side| self.outlets.get_mut(side.link).is_some())
+    }
+
+    /// The previous hop forgets these paths.
+    pub(super) fn handle_closes(&mut self, link: LinkId, ids: impl Iterator<Item = PathId>) {
+        for id in ids {
+            if let Some(closing) = self.table.handle_close_next(link, id) {
+                let cell = self.pool.take();
+                self.act(closing, cell);
+            }
+        }
+        self.flush();
+    }
+
+    /// Closes a path whose build came to nothing after all.
+    pub(super) fn close(&mut self, path: PathRef) {
+        let mut cell = self.pool.take();
+        match self
+            .table
+            .close(path, crate::cell::CloseReason::Done, &mut cell)
+        {
+            Some(closing) => self.act(closing, cell),
+            None => self.pool.give(cell),
+        }
+        self.flush();
+    }
+
+    /// Closes the links that were dialled here and that no path uses any more.
+    pub(super) fn close_unused_links(&mut self) {
+        let now = self.now();
+        for (id, outlet) in self.outlets.iter_mut() {
+            outlet.close_if_unused(now, self.table.uses(id));
+        }
+    }
+
+    /// Closes the paths whose time is over.
+    pub(super) fn expire(&mut self) {
+        let now = self.now();
+        loop {
+            let mut cell = self.pool.take();
+            match self.table.expire(now, &mut cell) {
+                Some(closing) => self.act(closing, cell),
+                None => break self.pool.give(cell),
+            }
+        }
+        self.flush();
+    }
+
+    /// A link is gone, and with it its paths.
+    pub(super) fn lose_link(&mut self, link: LinkId) {
+        if let Some(mut outlet) = self.outlets.remove(link) {
+            while let Some(cell) = outlet.queue.pop() {
+                self.queued -= 1;
+                self.pool.give(cell);
+            }
+            self.made_room();
+        }
+        loop {
+            let mut cell = self.pool.take();
+            match self.table.lose_link(link, &mut cell) {
+                Some(closing) => self.act(closing, cell),
+                None => break self.pool.give(cell),
+            }
+        }
+        self.admission.link_gone(link);
+        self.flush();
+    }
+
+    /// Sends what was queued since the last time, as far as QUIC has room.
+    pub(super) fn flush(&mut self) {
+        while let Some(link) = self.dirty.pop() {
+            self.flush_link(link);
+        }
+    }
+
+    /// Sends what waits for one link, as far as QUIC has room.
+    pub(super) fn flush_link(&mut self, link: LinkId) {
+        let Some(outlet) = self.outlets.get_mut(link) else {
+            return;
+        };
+        let sent = outlet.flush(&mut self.carriage, &mut self.pool);
+        self.queued -= sent;
+        if sent > 0 {
+            self.made_room();
+        }
+    }
+
+    fn made_room(&mut self) {
+        self.full = false;
+        for waker in self.waiting.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// The next cell for one link, which its task sends when there is room.
+    pub(super) fn next_cell(&mut self, link: LinkId) -> Option<Bytes> {
+        let cell = self.outlets.get_mut(link)?.queue.pop()?;
+        self.queued -= 1;
+        self.made_room();
+        let bytes = self.carriage.load(&cell);
+        self.pool.give(cell);
+        Some(bytes)
+    }
+
+    /// Paths of which the peer of one link is to be told, as many as one message takes.
+    pub(super) fn next_closes(&mut self, link: LinkId) -> Vec<PathId> {
+        let Some(outlet) = self.outlets.get_mut(link) else {
+            return Vec::new();
+        };
+        let keep = outlet.closes.len().saturating_sub(CLOSE_IDS_MAX);
+        outlet.closes.split_off(keep)
+    }
+
+    fn push(&mut self, link: LinkId, path: PathRef, cell: CellBuf) {
+        let Some(outlet) = self.outlets.get_mut(link) else {
+            return self.pool.give(cell);
+        };
+        if !core::mem::replace(&mut outlet.dirty, true) {
+            self.dirty.push(link);
+        }
+        self.queued += 1;
+        if let Err(overflow) = outlet.queue.push(path, cell) {
+            self.queued -= 1;
+            self.stats.overflowed += 1;
+            self.pool.give(overflow.cell);
+        }
+    }
+
+    /// Tells the neighbours of a path that is closed.
+    fn act(&mut self, closing: Closing, cell: CellBuf) {
+        self.stats.closed += 1;
+        self.admission.closed(closing.prev);
+        if let Some(next) = closing.next
+            && let Some(outlet) = self.outlets.get_mut(next.link)
+        {
+            outlet.closes.push(next.path_id);
+            outlet.wake.closes.notify_one();
+        }
+        if closing.cell {
+            self.push(closing.prev, closing.path, cell);
+        } else {
+            self.pool.give(cell);
+        }
+    }
+}

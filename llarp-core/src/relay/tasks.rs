@@ -1,0 +1,148 @@
+//! The tasks of a relay: four a link, and one that keeps house.
+
+use ::core::time::Duration;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::control::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
+use super::outlet::Wake;
+use super::{Shared, builds};
+use crate::hop::LinkId;
+use crate::link::{Link, RecvError};
+use crate::wire::limits::{BUILD_REQUEST_LEN, RELAY_BATCH_CELLS};
+
+/// How often expired paths are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Starts the tasks of a link; they end with it.
+pub(super) fn spawn(shared: &Arc<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
+    let weak = || Arc::downgrade(shared);
+    tokio::spawn(send_waiting(weak(), id, link.clone(), Arc::clone(&wake)));
+    tokio::spawn(tell_closes(weak(), id, link.clone(), wake));
+    tokio::spawn(answer_requests(weak(), id, link.clone()));
+    tokio::spawn(move_cells(weak(), id, link));
+}
+
+/// Handles the cells of a link, a wake-up's at a time, until it ends.
+async fn move_cells(shared: Weak<Shared>, id: LinkId, link: Link) {
+    loop {
+        let first = match link.recv_cell().await {
+            Ok(cell) => cell,
+            Err(RecvError::WrongLength { .. }) => continue,
+            Err(RecvError::Closed(_)) => break,
+        };
+        match shared.upgrade() {
+            Some(shared) => shared.handle_batch(id, &link, &first),
+            None => return,
+        }
+    }
+    if let Some(shared) = shared.upgrade() {
+        shared.core().lose_link(id);
+    }
+}
+
+impl Shared {
+    fn handle_batch(&self, id: LinkId, link: &Link, first: &Bytes) {
+        let mut core = self.core();
+        let now = core.now();
+        core.handle_cell(now, id, first, self);
+        for _ in 1..RELAY_BATCH_CELLS {
+            match link.try_recv_cell() {
+                Some(Ok(cell)) => core.handle_cell(now, id, &cell, self),
+                Some(Err(RecvError::WrongLength { .. })) => (),
+                Some(Err(RecvError::Closed(_))) | None => break,
+            }
+        }
+        core.flush();
+    }
+}
+
+/// Sends what waits when QUIC has room again.
+async fn send_waiting(shared: Weak<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
+    while until(&link, wake.room.notified()).await {
+        loop {
+            let next = match shared.upgrade() {
+                Some(shared) => shared.core().next_cell(id),
+                None => return,
+            };
+            let Some(cell) = next else { break };
+            if link.send_cell_wait(cell).await.is_err() {
+                return;
+            }
+            match shared.upgrade() {
+                Some(shared) => shared.core().flush_link(id),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Tells the peer which paths are closed.
+async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
+    while until(&link, wake.closes.notified()).await {
+        loop {
+            let ids = match shared.upgrade() {
+                Some(shared) => shared.core().next_closes(id),
+                None => return,
+            };
+            if ids.is_empty() {
+                break;
+            }
+            // A peer that does not hear it forgets the paths when their time is over.
+            let _ = link.request(KIND_CLOSE, &encode_close(&ids), 0).await;
+        }
+    }
+}
+
+/// Answers what the peer asks.
+async fn answer_requests(shared: Weak<Shared>, id: LinkId, link: Link) {
+    while let Ok(asked) = link.next_request(BUILD_REQUEST_LEN).await {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        match asked.kind {
+            KIND_BUILD => {
+                tokio::spawn(builds::carry_out(shared, id, asked));
+            }
+            KIND_CLOSE => {
+                let Ok(ids) = decode_close(&asked.body) else {
+                    continue;
+                };
+                shared.core().handle_closes(id, ids);
+                let _ = asked.respond(&[]).await;
+            }
+            // Of another version; dropped, it is refused.
+            _ => (),
+        }
+    }
+}
+
+/// Waits for `ready`; `false` if the link ended first.
+async fn until(link: &Link, ready: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = ready => true,
+        _ = link.closed() => false,
+    }
+}
+
+/// Closes what has had its time.
+pub(super) async fn keep_house(shared: Weak<Shared>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let mut core = shared.core();
+        core.expire();
+        core.close_unused_links();
+    }
+}
+
+impl super::core::Deliver for Shared {
+    fn deliver(&self, _path: crate::hop::PathRef, _packet: &[u8]) {}
+}
