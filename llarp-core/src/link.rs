@@ -34,6 +34,7 @@ mod dial;
 mod endpoint;
 mod error;
 mod narrow;
+mod outlet;
 mod quic;
 mod redial;
 mod request;
@@ -49,5 +50,7 @@ pub use endpoint::Endpoint;
 pub use error::{
     CloseCode, DialError, LinkClosed, RecvError, Remedy, RequestError, SendError, StartError,
 };
+pub(crate) use outlet::until;
+pub use outlet::{Carriage, Outlet, Waiting};
 pub use redial::Redialer;
 pub use request::IncomingRequest;

@@ -29,7 +29,7 @@ mod builds;
 mod config;
 pub mod control;
 mod core;
-mod outlet;
+mod neighbours;
 mod stats;
 mod tasks;
 
@@ -119,7 +119,7 @@ impl Relay {
     pub fn stats(&self) -> Stats {
         let core = self.shared.core();
         Stats {
-            links: core.outlets.len(),
+            links: core.neighbours.len(),
             paths: core.table.len(),
             queued: core.queued(),
             ..core.stats
@@ -165,18 +165,19 @@ impl Shared {
     /// Takes a link in, and starts its tasks. Its number, the old one if it is there already.
     fn adopt(self: &Arc<Self>, link: Link) -> Option<LinkId> {
         let mut core = self.core();
-        if let Some(id) = core.outlets.id_of(&link) {
+        if let Some(id) = core.neighbours.id_of(&link) {
             return Some(id);
         }
-        let (id, wake) = core.outlets.insert(link.clone())?;
+        let taken_in = core.neighbours.insert(link.clone())?;
         drop(core);
-        tasks::spawn(self, id, link, wake);
+        let id = taken_in.id;
+        tasks::spawn(self, link, taken_in);
         Some(id)
     }
 
     /// The link to another relay; dialled if there is none.
     async fn link_to(self: &Arc<Self>, relay: &RelayId) -> Option<(LinkId, Link)> {
-        if let Some(link) = self.core().outlets.to_relay(relay) {
+        if let Some(link) = self.core().neighbours.to_relay(relay) {
             return Some(link);
         }
         let address = self.directory.address_of(relay)?;

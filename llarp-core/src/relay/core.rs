@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use tokio::time::Instant;
 
-use super::outlet::{Carriage, Outlets};
+use super::neighbours::Neighbours;
 use super::stats::Stats;
 use crate::build::ReplayCache;
 use crate::cell::PathId;
@@ -15,6 +15,7 @@ use crate::hop::{
     BuildAdmission, CellBuf, CellPool, Closing, LinkId, Millis, NewPath, PathRef, PathTable,
     SendError, Verdict,
 };
+use crate::link::Carriage;
 use crate::wire::limits::{CLOSE_IDS_MAX, POOL_CELLS, TERMINAL_WAITING_CELLS};
 
 /// What becomes of a packet for the terminal.
@@ -31,7 +32,7 @@ pub(super) struct Core {
     pub(super) admission: BuildAdmission,
     pub(super) replays: ReplayCache,
     pub(super) rng: ChaCha20Rng,
-    pub(super) outlets: Outlets,
+    pub(super) neighbours: Neighbours,
     pub(super) stats: Stats,
     pool: CellPool,
     carriage: Carriage,
@@ -50,7 +51,7 @@ impl Core {
             admission: BuildAdmission::new(Millis(0)),
             replays,
             rng,
-            outlets: Outlets::default(),
+            neighbours: Neighbours::default(),
             stats: Stats::default(),
             pool: CellPool::new(POOL_CELLS),
             carriage: Carriage::default(),
@@ -114,8 +115,9 @@ impl Core {
         let Some(prev) = self.table.prev(path) else {
             return Ok(());
         };
-        let waiting = self.outlets.get_mut(prev);
-        if waiting.is_some_and(|outlet| outlet.queue.waiting_of(path) >= TERMINAL_WAITING_CELLS) {
+        let waiting = self.neighbours.get_mut(prev);
+        let waiting = waiting.map_or(0, |to| to.outlet.waiting_of(path));
+        if waiting >= TERMINAL_WAITING_CELLS {
             self.full = true;
             return Err(QueueFull);
         }
@@ -148,7 +150,7 @@ impl Core {
     /// Whether the links of a path that is to be taken in are still there.
     pub(super) fn has_links_of(&mut self, path: &NewPath) -> bool {
         let mut sides = [Some(path.prev()), path.next()].into_iter().flatten();
-        sides.all(|side| self.outlets.get_mut(side.link).is_some())
+        sides.all(|side| self.neighbours.get_mut(side.link).is_some())
     }
 
     /// The previous hop forgets these paths.
@@ -178,8 +180,8 @@ impl Core {
     /// Closes the links that were dialled here and that no path uses any more.
     pub(super) fn close_unused_links(&mut self) {
         let now = self.now();
-        for (id, outlet) in self.outlets.iter_mut() {
-            outlet.close_if_unused(now, self.table.uses(id));
+        for (id, neighbour) in self.neighbours.iter_mut() {
+            neighbour.close_if_unused(now, self.table.uses(id));
         }
     }
 
@@ -198,11 +200,8 @@ impl Core {
 
     /// A link is gone, and with it its paths.
     pub(super) fn lose_link(&mut self, link: LinkId) {
-        if let Some(mut outlet) = self.outlets.remove(link) {
-            while let Some(cell) = outlet.queue.pop() {
-                self.queued -= 1;
-                self.pool.give(cell);
-            }
+        if let Some(mut gone) = self.neighbours.remove(link) {
+            self.queued -= gone.outlet.empty(&mut self.pool);
             self.made_room();
         }
         loop {
@@ -225,10 +224,11 @@ impl Core {
 
     /// Sends what waits for one link, as far as QUIC has room.
     pub(super) fn flush_link(&mut self, link: LinkId) {
-        let Some(outlet) = self.outlets.get_mut(link) else {
+        let Some(to) = self.neighbours.get_mut(link) else {
             return;
         };
-        let sent = outlet.flush(&mut self.carriage, &mut self.pool);
+        to.dirty = false;
+        let sent = to.outlet.flush(&mut self.carriage, &mut self.pool);
         self.queued -= sent;
         if sent > 0 {
             self.made_room();
@@ -242,34 +242,34 @@ impl Core {
         }
     }
 
-    /// The next cell for one link, which its task sends when there is room.
+    /// The next cell for one link behind what there is room for; its task sends it when room comes.
     pub(super) fn next_cell(&mut self, link: LinkId) -> Option<Bytes> {
-        let cell = self.outlets.get_mut(link)?.queue.pop()?;
+        self.flush_link(link);
+        let outlet = &mut self.neighbours.get_mut(link)?.outlet;
+        let cell = outlet.next(&mut self.carriage, &mut self.pool)?;
         self.queued -= 1;
         self.made_room();
-        let bytes = self.carriage.load(&cell);
-        self.pool.give(cell);
-        Some(bytes)
+        Some(cell)
     }
 
     /// Paths of which the peer of one link is to be told, as many as one message takes.
     pub(super) fn next_closes(&mut self, link: LinkId) -> Vec<PathId> {
-        let Some(outlet) = self.outlets.get_mut(link) else {
+        let Some(to) = self.neighbours.get_mut(link) else {
             return Vec::new();
         };
-        let keep = outlet.closes.len().saturating_sub(CLOSE_IDS_MAX);
-        outlet.closes.split_off(keep)
+        let keep = to.closes.len().saturating_sub(CLOSE_IDS_MAX);
+        to.closes.split_off(keep)
     }
 
     fn push(&mut self, link: LinkId, path: PathRef, cell: CellBuf) {
-        let Some(outlet) = self.outlets.get_mut(link) else {
+        let Some(to) = self.neighbours.get_mut(link) else {
             return self.pool.give(cell);
         };
-        if !core::mem::replace(&mut outlet.dirty, true) {
+        if !core::mem::replace(&mut to.dirty, true) {
             self.dirty.push(link);
         }
         self.queued += 1;
-        if let Err(overflow) = outlet.queue.push(path, cell) {
+        if let Err(overflow) = to.outlet.push(path, cell) {
             self.queued -= 1;
             self.stats.overflowed += 1;
             self.pool.give(overflow.cell);
@@ -281,10 +281,10 @@ impl Core {
         self.stats.closed += 1;
         self.admission.closed(closing.prev);
         if let Some(next) = closing.next
-            && let Some(outlet) = self.outlets.get_mut(next.link)
+            && let Some(to) = self.neighbours.get_mut(next.link)
         {
-            outlet.closes.push(next.path_id);
-            outlet.wake.closes.notify_one();
+            to.closes.push(next.path_id);
+            to.closes_wait.notify_one();
         }
         if closing.cell {
             self.push(closing.prev, closing.path, cell);

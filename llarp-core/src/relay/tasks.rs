@@ -4,23 +4,31 @@ use ::core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::control::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
-use super::outlet::Wake;
+use super::neighbours::TakenIn;
 use super::{Shared, builds};
 use crate::hop::LinkId;
-use crate::link::{Link, RecvError};
+use crate::link::{Link, RecvError, until};
 use crate::wire::limits::{BUILD_REQUEST_LEN, RELAY_BATCH_CELLS};
 
 /// How often expired paths are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the tasks of a link; they end with it.
-pub(super) fn spawn(shared: &Arc<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
+pub(super) fn spawn(shared: &Arc<Shared>, link: Link, taken_in: TakenIn) {
     let weak = || Arc::downgrade(shared);
-    tokio::spawn(send_waiting(weak(), id, link.clone(), Arc::clone(&wake)));
-    tokio::spawn(tell_closes(weak(), id, link.clone(), wake));
+    let TakenIn {
+        id,
+        waiting,
+        closes_wait,
+    } = taken_in;
+    let owner = weak();
+    let next = move || Some(owner.upgrade()?.core().next_cell(id));
+    tokio::spawn(waiting.run(next));
+    tokio::spawn(tell_closes(weak(), id, link.clone(), closes_wait));
     tokio::spawn(answer_requests(weak(), id, link.clone()));
     tokio::spawn(move_cells(weak(), id, link));
 }
@@ -59,29 +67,9 @@ impl Shared {
     }
 }
 
-/// Sends what waits when QUIC has room again.
-async fn send_waiting(shared: Weak<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
-    while until(&link, wake.room.notified()).await {
-        loop {
-            let next = match shared.upgrade() {
-                Some(shared) => shared.core().next_cell(id),
-                None => return,
-            };
-            let Some(cell) = next else { break };
-            if link.send_cell_wait(cell).await.is_err() {
-                return;
-            }
-            match shared.upgrade() {
-                Some(shared) => shared.core().flush_link(id),
-                None => return,
-            }
-        }
-    }
-}
-
 /// Tells the peer which paths are closed.
-async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wake: Arc<Wake>) {
-    while until(&link, wake.closes.notified()).await {
+async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wait: Arc<Notify>) {
+    while until(&link, wait.notified()).await {
         loop {
             let ids = match shared.upgrade() {
                 Some(shared) => shared.core().next_closes(id),
@@ -116,15 +104,6 @@ async fn answer_requests(shared: Weak<Shared>, id: LinkId, link: Link) {
             // Of another version; dropped, it is refused.
             _ => (),
         }
-    }
-}
-
-/// Waits for `ready`; `false` if the link ended first.
-async fn until(link: &Link, ready: impl Future<Output = ()>) -> bool {
-    tokio::select! {
-        biased;
-        () = ready => true,
-        _ = link.closed() => false,
     }
 }
 

@@ -1,0 +1,83 @@
+//! Links to guards: dialled when a path needs one, kept while a path uses it.
+
+use std::sync::{Arc, Weak};
+
+use super::Shared;
+use crate::hop::LinkId;
+use crate::link::{CloseCode, DialError, Link, RecvError, Waiting};
+use crate::registry::RelayContact;
+use crate::wire::limits::{REQUEST_MAX, RELAY_BATCH_CELLS};
+
+/// A link to a guard, by its number here.
+pub(super) struct GuardLink {
+    pub(super) id: LinkId,
+    pub(super) link: Link,
+}
+
+impl Shared {
+    /// The link to a guard; dialled if there is none.
+    pub(super) async fn guard_link(
+        self: &Arc<Self>,
+        guard: &RelayContact,
+    ) -> Result<GuardLink, DialError> {
+        let address = self.address(guard).ok_or(DialError::BadAddress)?;
+        let link = self.redialer.link(&guard.id, address).await?;
+        let (id, waiting) = self.table().add_guard(&link);
+        if let Some(waiting) = waiting {
+            spawn(self, id, &link, waiting);
+        }
+        Ok(GuardLink { id, link })
+    }
+
+    /// Closes the links that no path uses.
+    pub(super) fn close_unused_guards(&self) {
+        let unused = self.table().unused_guards();
+        for link in unused {
+            link.close(CloseCode::Done);
+        }
+    }
+
+    fn handle_batch(&self, id: LinkId, link: &Link, first: &[u8]) {
+        let mut table = self.table();
+        table.handle_cell(id, first, self);
+        for _ in 1..RELAY_BATCH_CELLS {
+            match link.try_recv_cell() {
+                Some(Ok(cell)) => table.handle_cell(id, &cell, self),
+                Some(Err(RecvError::WrongLength { .. })) => (),
+                Some(Err(RecvError::Closed(_))) | None => break,
+            }
+        }
+    }
+}
+
+fn spawn(shared: &Arc<Shared>, id: LinkId, link: &Link, waiting: Waiting) {
+    let owner = Arc::downgrade(shared);
+    let next = move || Some(owner.upgrade()?.table().next_cell(id));
+    tokio::spawn(waiting.run(next));
+    tokio::spawn(refuse_requests(link.clone()));
+    tokio::spawn(move_cells(Arc::downgrade(shared), id, link.clone()));
+}
+
+/// A relay has nothing to ask a client, but may say that it leaves, which the link notes.
+async fn refuse_requests(link: Link) {
+    while let Ok(asked) = link.next_request(REQUEST_MAX).await {
+        drop(asked);
+    }
+}
+
+async fn move_cells(shared: Weak<Shared>, id: LinkId, link: Link) {
+    loop {
+        let first = match link.recv_cell().await {
+            Ok(cell) => cell,
+            Err(RecvError::WrongLength { .. }) => continue,
+            Err(RecvError::Closed(_)) => break,
+        };
+        match shared.upgrade() {
+            Some(shared) => shared.handle_batch(id, &link, &first),
+            None => return link.close(CloseCode::Done),
+        }
+    }
+    if let Some(shared) = shared.upgrade() {
+        shared.table().lose_guard(id);
+    }
+}

@@ -1,0 +1,314 @@
+//! A client's open paths and its links to guards, behind one lock. Nothing here waits.
+
+use core::task::{Context, Poll, Waker};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::cell::{
+    Arrived, CloseReason, Command, Content, HopKeys, InboundLayers, OutboundLayers, PathId, Probe,
+    split_cell,
+};
+use crate::hop::{Cell, CellPool, LinkId, PathRef};
+use crate::link::{Carriage, Link, Outlet, Waiting};
+use crate::wire::limits::{CELL_LEN, TERMINAL_WAITING_CELLS};
+
+/// What becomes of a packet that a terminal sent.
+pub(super) trait Deliver {
+    fn deliver(&self, path: u64, packet: &[u8]);
+}
+
+/// What a path's keeper hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A hop has answered a probe; `received` cells of the path had come by then.
+    Answered {
+        hop: usize,
+        probe: Probe,
+        received: u64,
+    },
+    /// A hop has closed the path.
+    Closed { hop: usize, reason: CloseReason },
+    /// Too many cells came garbled.
+    Garbled,
+    /// The guard's link has ended.
+    LinkLost,
+}
+
+/// A path that a build has made.
+pub(super) struct NewPath<'a> {
+    pub(super) number: u64,
+    pub(super) guard: LinkId,
+    pub(super) ours: PathId,
+    pub(super) theirs: PathId,
+    pub(super) keys: &'a [HopKeys],
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+struct Open {
+    guard: LinkId,
+    ours: PathId,
+    theirs: PathId,
+    hops: usize,
+    out: OutboundLayers,
+    inbound: InboundLayers,
+    received: u64,
+    events: mpsc::Sender<Event>,
+}
+
+/// Why nothing can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SendError {
+    /// Too many of the path's cells wait.
+    #[error("the path's queue is full")]
+    Full,
+    /// The path is gone, or has carried all that it may.
+    #[error("the path is closed")]
+    Closed,
+}
+
+/// What a path has carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Carried {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+pub(super) struct Table {
+    guards: BTreeMap<LinkId, Outlet>,
+    paths: BTreeMap<u64, Open>,
+    by_id: BTreeMap<PathId, u64>,
+    next_link: u64,
+    pool: CellPool,
+    carriage: Carriage,
+    /// The cell that is being opened.
+    scratch: Box<Cell>,
+    full: bool,
+    waiting: Vec<Waker>,
+}
+
+/// Buffers that a client keeps: its cells wait only while a guard's link is full.
+const POOL_CELLS: usize = 512;
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            guards: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            next_link: 0,
+            pool: CellPool::new(POOL_CELLS),
+            carriage: Carriage::default(),
+            scratch: Box::new([0; CELL_LEN]),
+            full: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes in the link to a guard; its old number if it is here already.
+    pub(super) fn add_guard(&mut self, link: &Link) -> (LinkId, Option<Waiting>) {
+        let quic = link.quic().stable_id();
+        let mut held = self.guards.iter();
+        let held = held.find(|(_, outlet)| outlet.link().quic().stable_id() == quic);
+        if let Some((id, _)) = held {
+            return (*id, None);
+        }
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        let (outlet, waiting) = Outlet::new(link.clone());
+        self.guards.insert(id, outlet);
+        (id, Some(waiting))
+    }
+
+    /// A guard's link is gone, and with it its paths.
+    pub(super) fn lose_guard(&mut self, guard: LinkId) {
+        if let Some(mut outlet) = self.guards.remove(&guard) {
+            outlet.empty(&mut self.pool);
+        }
+        for (_, open) in self.paths.extract_if(.., |_, open| open.guard == guard) {
+            self.by_id.remove(&open.ours);
+            let _ = open.events.try_send(Event::LinkLost);
+        }
+        self.made_room();
+    }
+
+    /// The links that carry no path.
+    pub(super) fn unused_guards(&self) -> Vec<Link> {
+        let used = |id: &LinkId| self.paths.values().any(|open| open.guard == *id);
+        let unused = self.guards.iter().filter(|(id, _)| !used(id));
+        unused.map(|(_, outlet)| outlet.link().clone()).collect()
+    }
+
+    /// Takes a path in.
+    pub(super) fn open(&mut self, path: &NewPath<'_>) {
+        let open = Open {
+            guard: path.guard,
+            ours: path.ours,
+            theirs: path.theirs,
+            hops: path.keys.len(),
+            out: OutboundLayers::new(path.keys),
+            inbound: InboundLayers::new(path.keys),
+            received: 0,
+            events: path.events.clone(),
+        };
+        if !self.guards.contains_key(&path.guard) {
+            let _ = open.events.try_send(Event::LinkLost);
+            return;
+        }
+        self.by_id.insert(path.ours, path.number);
+        self.paths.insert(path.number, open);
+    }
+
+    /// Forgets a path; the link and the id by which its guard is to be told.
+    pub(super) fn close(&mut self, number: u64) -> Option<(Link, PathId)> {
+        let open = self.paths.remove(&number)?;
+        self.by_id.remove(&open.ours);
+        let link = self.guards.get(&open.guard)?.link().clone();
+        Some((link, open.theirs))
+    }
+
+    /// What a path has carried so far.
+    pub(super) fn carried(&self, number: u64) -> Option<Carried> {
+        let open = self.paths.get(&number)?;
+        Some(Carried {
+            sent: open.out.sent(),
+            received: open.received,
+        })
+    }
+
+    /// Sends a packet to a path's terminal.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub(super) fn send_data(&mut self, number: u64, packet: &[u8]) -> Result<(), SendError> {
+        let hops = self.paths.get(&number).ok_or(SendError::Closed)?.hops;
+        self.send(number, hops.saturating_sub(1), Command::Data, packet)
+    }
+
+    /// Sends a probe to a hop of a path.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub(super) fn send_probe(
+        &mut self,
+        number: u64,
+        hop: usize,
+        nonce: [u8; 8],
+    ) -> Result<(), SendError> {
+        let open = self.paths.get(&number).ok_or(SendError::Closed)?;
+        let probe = Probe {
+            nonce,
+            sent: open.out.sent() + 1,
+            received: open.received,
+        };
+        self.send(number, hop, Command::Probe, &probe.encode())
+    }
+
+    fn send(
+        &mut self,
+        number: u64,
+        hop: usize,
+        command: Command,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        let open = self.paths.get_mut(&number).ok_or(SendError::Closed)?;
+        let outlet = self.guards.get_mut(&open.guard).ok_or(SendError::Closed)?;
+        let path = PathRef::from_number(number.into());
+        if outlet.waiting_of(path) >= TERMINAL_WAITING_CELLS {
+            self.full = true;
+            return Err(SendError::Full);
+        }
+        let mut cell = self.pool.take();
+        let sealed = match cell.split_first_chunk_mut() {
+            Some((id, body)) => {
+                *id = open.theirs.0;
+                let body = body.try_into().map_err(|_| SendError::Closed)?;
+                open.out.seal(hop, command, data, body)
+            }
+            None => return Err(SendError::Closed),
+        };
+        if sealed.is_err() {
+            self.pool.give(cell);
+            return Err(SendError::Closed);
+        }
+        if let Err(overflow) = outlet.push(path, cell) {
+            self.pool.give(overflow.cell);
+        }
+        outlet.flush(&mut self.carriage, &mut self.pool);
+        Ok(())
+    }
+
+    /// The next cell that waits for a guard, behind what there is room for now.
+    pub(super) fn next_cell(&mut self, guard: LinkId) -> Option<Bytes> {
+        self.made_room();
+        let outlet = self.guards.get_mut(&guard)?;
+        outlet.flush(&mut self.carriage, &mut self.pool);
+        outlet.next(&mut self.carriage, &mut self.pool)
+    }
+
+    /// Ready when sending is worth another try after [`SendError::Full`].
+    pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.full {
+            return Poll::Ready(());
+        }
+        self.waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn made_room(&mut self) {
+        self.full = false;
+        for waker in self.waiting.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// A cell that came from a guard.
+    pub(super) fn handle_cell(&mut self, guard: LinkId, received: &[u8], to: &impl Deliver) {
+        if received.len() != CELL_LEN {
+            return;
+        }
+        self.scratch.copy_from_slice(received);
+        let Ok((id, body)) = split_cell(&mut *self.scratch) else {
+            return;
+        };
+        let Some(number) = self.by_id.get(&id).copied() else {
+            return;
+        };
+        let Some(open) = self.paths.get_mut(&number).filter(|open| open.guard == guard) else {
+            return;
+        };
+        match open.inbound.open(body) {
+            Ok(arrived) => {
+                open.received += 1;
+                open.act(number, &arrived, to);
+            }
+            Err(discarded) if discarded.close => {
+                let _ = open.events.try_send(Event::Garbled);
+            }
+            Err(_) => (),
+        }
+    }
+}
+
+impl Open {
+    fn act(&self, number: u64, arrived: &Arrived<'_>, to: &impl Deliver) {
+        let hop = arrived.hop;
+        match Content::parse(arrived.command, arrived.data) {
+            Ok(Content::Data(packet)) if hop + 1 == self.hops => to.deliver(number, packet),
+            Ok(Content::Probe(probe)) => {
+                let received = self.received;
+                let _ = self.events.try_send(Event::Answered {
+                    hop,
+                    probe,
+                    received,
+                });
+            }
+            Ok(Content::Closed(reason)) => {
+                let _ = self.events.try_send(Event::Closed { hop, reason });
+            }
+            // Padding, and what only another version understands, or a hop may not say.
+            _ => (),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A relay's links, each with what waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quinn::Side;
+use tokio::sync::Notify;
+
+use crate::cell::PathId;
+use crate::crypto::identity::RelayId;
+use crate::hop::{LinkId, Millis};
+use crate::link::{CloseCode, Link, Outlet, Peer, Waiting};
+use crate::wire::limits::LINK_UNUSED_MILLIS;
+
+/// One link, the cells that wait for it, and the paths of which its peer is to be told.
+pub(super) struct Neighbour {
+    pub(super) outlet: Outlet,
+    /// Whether cells were pushed since the last flush.
+    pub(super) dirty: bool,
+    /// Paths that are closed here and not yet there.
+    pub(super) closes: Vec<PathId>,
+    pub(super) closes_wait: Arc<Notify>,
+    /// Since when no path goes over a link that was dialled here.
+    unused_since: Option<Millis>,
+}
+
+impl Neighbour {
+    /// Closes the link if it was dialled here and nobody has used it for long.
+    pub(super) fn close_if_unused(&mut self, now: Millis, used: bool) {
+        let link = self.outlet.link();
+        if used || link.quic().side() == Side::Server {
+            self.unused_since = None;
+        } else if now.since(*self.unused_since.get_or_insert(now)) >= LINK_UNUSED_MILLIS {
+            link.close(CloseCode::Done);
+        }
+    }
+}
+
+/// All links of a relay. A link's number leads to its place, and is not used again.
+#[derive(Default)]
+pub(super) struct Neighbours {
+    places: Vec<Option<(LinkId, Neighbour)>>,
+    free: Vec<usize>,
+    serial: u64,
+    by_relay: BTreeMap<RelayId, LinkId>,
+    by_quic: BTreeMap<usize, LinkId>,
+}
+
+/// Bits of a link's number that are its place.
+const PLACE_BITS: u32 = 24;
+
+/// What the tasks of a link that was taken in need.
+pub(super) struct TakenIn {
+    pub(super) id: LinkId,
+    pub(super) waiting: Waiting,
+    pub(super) closes_wait: Arc<Notify>,
+}
+
+impl Neighbours {
+    /// Takes a link in; `None` if it is there already. From now on it is the way to its peer.
+    pub(super) fn insert(&mut self, link: Link) -> Option<TakenIn> {
+        let quic = link.quic().stable_id();
+        if self.by_quic.contains_key(&quic) {
+            return None;
+        }
+        let place = self.free.pop().unwrap_or(self.places.len());
+        self.serial += 1;
+        let id = LinkId(self.serial << PLACE_BITS | place as u64);
+        if let Peer::Relay(relay) = link.peer() {
+            self.by_relay.insert(relay, id);
+        }
+        self.by_quic.insert(quic, id);
+        let (outlet, waiting) = Outlet::new(link);
+        let closes_wait = Arc::new(Notify::new());
+        let neighbour = Neighbour {
+            outlet,
+            dirty: false,
+            closes: Vec::new(),
+            closes_wait: Arc::clone(&closes_wait),
+            unused_since: None,
+        };
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some((id, neighbour)),
+            None => self.places.push(Some((id, neighbour))),
+        }
+        Some(TakenIn {
+            id,
+            waiting,
+            closes_wait,
+        })
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Neighbour> {
+        match self.places.get_mut(place(id)) {
+            Some(Some((held, neighbour))) if *held == id => Some(neighbour),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Neighbour> {
+        self.get_mut(id)?;
+        let (_, neighbour) = self.places.get_mut(place(id))?.take()?;
+        self.free.push(place(id));
+        let link = neighbour.outlet.link();
+        self.by_quic.remove(&link.quic().stable_id());
+        if let Peer::Relay(relay) = link.peer()
+            && self.by_relay.get(&relay) == Some(&id)
+        {
+            self.by_relay.remove(&relay);
+        }
+        Some(neighbour)
+    }
+
+    /// The number of a link that is here.
+    pub(super) fn id_of(&self, link: &Link) -> Option<LinkId> {
+        self.by_quic.get(&link.quic().stable_id()).copied()
+    }
+
+    /// The open link to a relay whose peer stays.
+    pub(super) fn to_relay(&mut self, relay: &RelayId) -> Option<(LinkId, Link)> {
+        let id = *self.by_relay.get(relay)?;
+        let link = self.get_mut(id)?.outlet.link().clone();
+        (link.close_reason().is_none() && !link.peer_drains()).then_some((id, link))
+    }
+
+    /// Links that there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// All links.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Neighbour)> {
+        let held = self.places.iter_mut().flatten();
+        held.map(|(id, neighbour)| (*id, neighbour))
+    }
+}
+
+fn place(id: LinkId) -> usize {
+    usize::try_from(id.0 & ((1 << PLACE_BITS) - 1)).unwrap_or(usize::MAX)
+}
