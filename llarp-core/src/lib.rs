@@ -8,8 +8,10 @@
 //! | [`wire`] | bytes ↔ values, and every limit | `docs/spec/00-wire.md` |
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
+//! | [`registry`] | the relays that count, and how to reach them | `docs/spec/07-path.md` §1 |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
 //! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
+//! | [`path`] | a client's choices: relays, guards, the life of a path | `docs/spec/07-path.md` |
 //! | `link` | QUIC between two machines: cells and requests (feature `net`) | `docs/spec/05-link.md` |
 //!
 //! All but `link` is **pure**: no socket, task, clock, disk or global random generator. Callers
@@ -22,9 +24,13 @@ pub mod crypto;
 
 pub mod cell;
 
+pub mod registry;
+
 pub mod build;
 
 pub mod hop;
+
+pub mod path;
 
 #[cfg(feature = "net")]
 pub mod clock;

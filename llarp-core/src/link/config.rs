@@ -6,12 +6,19 @@ use std::sync::Arc;
 use crate::crypto::hash::{NetworkId, hash, label};
 use crate::crypto::identity::{RelayId, SecretKey};
 use crate::crypto::secret::Secret;
+use crate::registry::RelayList;
 use crate::wire::limits;
 
 /// Which relays count. Asked in each handshake of a peer that claims to be one.
 pub trait KnownRelays: fmt::Debug + Send + Sync {
     /// Whether `id` is a registered relay, whose key was checked when the registry was read.
     fn is_known(&self, id: &RelayId) -> bool;
+}
+
+impl KnownRelays for RelayList {
+    fn is_known(&self, id: &RelayId) -> bool {
+        self.get(id).is_some()
+    }
 }
 
 /// What the machine is on its links.

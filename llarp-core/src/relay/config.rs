@@ -11,11 +11,21 @@ use crate::crypto::identity::{RelayId, SecretKey};
 use crate::crypto::onion_key::OnionSecret;
 use crate::crypto::secret::Secret;
 use crate::link::KnownRelays;
+use crate::registry::RelayList;
 
 /// The relays that count, and where they are.
 pub trait Directory: KnownRelays {
     /// Where `relay` is to be dialled; `None` if it is not registered.
     fn address_of(&self, relay: &RelayId) -> Option<SocketAddr>;
+}
+
+impl Directory for RelayList {
+    /// By IPv4 where there is one.
+    fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
+        let addresses = self.get(relay)?.addresses;
+        let v6 = addresses.v6().map(SocketAddr::from);
+        addresses.v4().map(SocketAddr::from).or(v6)
+    }
 }
 
 /// Where handshakes of builds are computed.

@@ -216,3 +216,28 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(300);
 
 /// Relays that a redialler remembers; above, it forgets those without link and without wait.
 pub const REDIAL_SLOTS: usize = 4096;
+
+/// Relays of a list: four times what the largest network of this kind has had, 11 MB encoded.
+pub const RELAYS_MAX: usize = 8192;
+
+/// Bytes of a list entry at most: id 32, flags 1, IPv4 6, IPv6 18, family 32, onion keys 32 + 1184.
+pub const RELAY_ENTRY_MAX: usize = 32 + 1 + 6 + 18 + 32 + 32 + 1184;
+
+/// Guards that a client samples: as many as somebody who blocks its links can walk it through.
+pub const GUARDS_SAMPLED: usize = 20;
+
+/// Second hops that a client keeps: four in use, and three spares. A guard shares its family, /16
+/// and /32 with one each at most, so that four are left for it.
+pub const SECOND_HOPS_KEPT: usize = 7;
+
+/// Relays with a charge that a client remembers: an eighth of the largest list.
+pub const HEALTH_RELAYS_MAX: usize = 1024;
+
+/// Pairs of neighbours with a charge that a client remembers.
+pub const HEALTH_PAIRS_MAX: usize = 4096;
+
+/// Targets whose builds a client counts.
+pub const TARGETS_MAX: usize = 1024;
+
+/// Builds towards one target in an hour: each shows a fresh third hop to whoever chose the target.
+pub const TARGET_BUILDS_PER_HOUR: usize = 30;

@@ -66,6 +66,12 @@ impl<'a> Writer<'a> {
         self.bytes(field, &value.to_be_bytes())
     }
 
+    /// Bytes that are still free.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Fills what is left with zeros.
     pub fn pad(self) {
         self.rest.fill(0);

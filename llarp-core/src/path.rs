@@ -1,0 +1,29 @@
+//! A client's choices: which relays its paths run over, and how long a path lives.
+//!
+//! In: the list of relays, the client's [`Profile`], what became of builds, links and probes, the
+//! time, a random generator. Out: a [`Route`]; what to ask, start or retire now. *Not* here: links,
+//! builds and their keys, tunnels, the disk that a profile is kept on.
+//! Specification: `docs/spec/07-path.md`.
+//!
+//! ```text
+//!  RelayList ─┐                                   ┌▶ guard        one of the first two reachable
+//!  Profile  ──┼─▶ choose(want, now, rng) ─▶ Route ┼▶ second hop   one of a sticky four
+//!   ▲         │                                   ├▶ third hop    fresh, or the wanted terminal
+//!   │                                             └▶ wanted       of an aligned path
+//!   └── update, link_up, link_failed, built, build_failed, …
+//! ```
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod draw;
+mod time;
+
+pub use time::{Millis, Seconds};
