@@ -1,16 +1,17 @@
 //! The command line.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::demo;
+use crate::{demo, relay};
 
 /// The llarp daemon: onion-routed paths that people can trust with who talks to whom.
 ///
-/// This is an early version: the data plane's formats and cryptography are there, links over real
-/// sockets are not. `llarpd demo` shows what there is.
+/// This is an early version: relays and paths run, sessions between people do not yet.
+/// `llarpd demo` shows what there is.
 #[derive(Debug, Parser)]
 #[command(name = "llarpd", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -20,21 +21,60 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build a path over three relays, send a cell each way, and try to cheat; all in memory.
+    /// Start twelve relays on this machine, build a path, kill a relay of it, and go on.
     ///
     /// Exits with 0 only if every scene went as it should.
     Demo,
+    /// Run a relay.
+    ///
+    /// Its folder holds `relay.key` and `onion.seed`; the list names it and all others, with their
+    /// addresses. The relay serves UDP at its own address of the list, says so in one line, and
+    /// runs until SIGTERM or SIGINT, after which it tells its peers and leaves.
+    Relay(RelayArgs),
+}
+
+#[derive(Debug, Args)]
+struct RelayArgs {
+    /// The folder with the relay's keys.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The list of relays.
+    #[arg(long, value_name = "FILE")]
+    relays: PathBuf,
+    /// The network's name; relays of different networks never link.
+    #[arg(long, value_name = "NAME")]
+    network: String,
+    /// Also stop when standard input ends.
+    #[arg(long)]
+    until_stdin_ends: bool,
 }
 
 /// Runs what the command line asks for, with its text to `out`.
-pub fn run(cli: &Cli, out: &mut dyn Write) -> ExitCode {
-    let Command::Demo = cli.command;
-    match demo::run(out) {
+pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
+    let (what, ran) = match cli.command {
+        Command::Demo => ("demo", demo::run(out).map_err(|error| error.to_string())),
+        Command::Relay(args) => {
+            let ran = relay::run(&args.into(), out);
+            ("relay", ran.map_err(|error| error.to_string()))
+        }
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do if even this cannot be written.
-            let _ = writeln!(out, "\nThe demo failed: {error}");
+            let _ = writeln!(out, "\nThe {what} failed: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl From<RelayArgs> for relay::RelayFiles {
+    fn from(args: RelayArgs) -> Self {
+        Self {
+            dir: args.dir,
+            relays: args.relays,
+            network: args.network,
+            until_stdin_ends: args.until_stdin_ends,
         }
     }
 }

@@ -6,3 +6,6 @@
 
 pub mod cli;
 pub mod demo;
+pub mod devnet;
+pub mod files;
+pub mod relay;

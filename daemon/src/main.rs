@@ -6,5 +6,5 @@ use clap::Parser;
 use llarp_daemon::cli::{Cli, run};
 
 fn main() -> ExitCode {
-    run(&Cli::parse(), &mut std::io::stdout())
+    run(Cli::parse(), &mut std::io::stdout())
 }

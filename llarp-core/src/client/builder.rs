@@ -3,22 +3,22 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::guards::GuardLink;
-use super::keeper;
 use super::path::Path;
 use super::table::NewPath;
 use super::Shared;
-use crate::build::{BuildFailed, BuildHop, BuildReply, ExpectReply, StartError, start_build};
+use crate::build::{BuildFailed, Charge, BuildHop, BuildReply, ExpectReply, StartError, start_build};
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::identity::RelayId;
-use crate::link::{Backoff, DialError, RequestError};
-use crate::path::{ChooseError, Route, Want};
+use crate::link::{Backoff, DialError, Link, RequestError};
+use crate::path::{ChooseError, Probing, Route, Want, choose};
 use crate::registry::RelayContact;
-use crate::relay_messages::{KIND_BUILD, KIND_CLOSE, encode_close};
+use crate::relay::control::{KIND_BUILD, KIND_CLOSE, encode_close};
 use crate::wire::limits::{
-    BUILD_DEADLINE, BUILD_REPLY_LEN, BUILD_RETRY_BASE, BUILD_RETRY_CAP, BUILD_TIME,
+    BUILD_DEADLINE, BUILD_HEDGE, BUILD_REPLY_LEN, BUILD_RETRY_BASE, BUILD_RETRY_CAP, BUILD_TIME,
 };
 
 /// Why there is no path.
@@ -73,37 +73,58 @@ struct Made {
     ours: PathId,
     theirs: PathId,
     keys: Vec<HopKeys>,
-    rtt: Duration,
+    took: Duration,
 }
 
 impl Shared {
-    /// A path as `want` says; tries until [`BUILD_DEADLINE`].
-    pub(super) async fn build(self: &Arc<Self>, want: &Want) -> Result<Path, PathError> {
+    /// A path as `want` says; tries until [`BUILD_DEADLINE`]. A try without an answer for
+    /// [`BUILD_HEDGE`] gets company: the first path wins, and the other is closed when it comes.
+    pub(super) async fn build(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
         let deadline = Instant::now() + BUILD_DEADLINE;
         let mut backoff = Backoff::new(BUILD_RETRY_BASE, BUILD_RETRY_CAP);
-        let mut tries = 0;
+        let (done, mut ended) = mpsc::channel(TRIES_AT_ONCE);
+        let (mut tries, mut under_way) = (0, 0);
+        let mut next = Instant::now();
+        let mut last = TryFailed::TimedOut;
         loop {
             if self.is_suspended() {
                 return Err(PathError::Suspended);
             }
-            let route = self.choose(want)?;
-            tries += 1;
-            let tried = timeout_at(deadline, self.try_route(&route)).await;
-            let last = match tried.unwrap_or(Err(TryFailed::TimedOut)) {
-                Ok(path) => return Ok(path),
-                Err(failed) => failed,
-            };
-            self.charge(&route, &last);
-            // Another guard is tried at once: the first one's link told us to.
-            let wait = match last {
-                TryFailed::Guard(_) if tries < GUARD_TRIES => Duration::ZERO,
-                _ => backoff.failed(&mut self.state().rng),
-            };
-            if Instant::now() + wait >= deadline {
-                return Err(PathError::GaveUp { tries, last });
+            tokio::select! {
+                biased;
+                Some(tried) = ended.recv() => {
+                    under_way -= 1;
+                    last = match tried {
+                        Ok(path) => return Ok(path),
+                        Err(failed) => failed,
+                    };
+                    // Another guard is tried at once: the first one's link told us to.
+                    let wait = match last {
+                        TryFailed::Guard(_) if tries < GUARD_TRIES => Duration::ZERO,
+                        _ => backoff.failed(&mut self.state().rng),
+                    };
+                    next = Instant::now() + wait;
+                }
+                () = sleep_until(next), if under_way < TRIES_AT_ONCE => {
+                    let route = self.choose(&want)?;
+                    tries += 1;
+                    under_way += 1;
+                    tokio::spawn(Arc::clone(self).tried(route, done.clone()));
+                    next = Instant::now() + BUILD_HEDGE;
+                }
+                () = sleep_until(deadline) => return Err(PathError::GaveUp { tries, last }),
             }
-            sleep(wait).await;
         }
+    }
+
+    /// One try, to its end: whoever no longer waits for it still learns whom to charge.
+    async fn tried(self: Arc<Self>, route: Route, done: mpsc::Sender<Result<Path, TryFailed>>) {
+        let tried = self.try_route(&route).await;
+        if let Err(failed) = &tried {
+            self.charge(&route, failed);
+        }
+        // A path that nobody wants any more is dropped here, which closes it.
+        let _ = done.send(tried).await;
     }
 
     async fn try_route(self: &Arc<Self>, route: &Route) -> Result<Path, TryFailed> {
@@ -115,17 +136,18 @@ impl Shared {
             Ok(made) => made?,
             Err(_) => return Err(TryFailed::TimedOut),
         };
-        let (number, events) = keeper::channel(self);
-        self.table().open(&NewPath {
-            number,
+        let (events, heard) = mpsc::channel(EVENTS);
+        let probing = Probing::new(contacts.len(), self.now(), &mut self.fork_rng());
+        let number = self.table().open(NewPath {
             guard: guard.id,
             ours: made.ours,
             theirs: made.theirs,
             keys: &made.keys,
-            events: events.sender(),
+            probing,
+            events,
         });
-        self.state().profile.built(route);
-        Ok(keeper::start(self, events, route.clone(), made.rtt))
+        self.state().profile.built(route, self.seconds());
+        Ok(Path::start(self, number, route.clone(), made.took, heard))
     }
 
     fn start(&self, contacts: &[RelayContact]) -> Result<Started, StartError> {
@@ -154,7 +176,7 @@ impl Shared {
             .request(KIND_BUILD, &started.request, BUILD_REPLY_LEN)
             .await
             .map_err(TryFailed::Asked)?;
-        let rtt = asked.elapsed();
+        let took = asked.elapsed();
         let reply = BuildReply::decode(&reply).map_err(|_| RequestError::Malformed);
         let reply = reply.map_err(TryFailed::Asked)?;
         let theirs = reply.path_id;
@@ -163,7 +185,7 @@ impl Shared {
                 ours: started.ours,
                 theirs,
                 keys,
-                rtt,
+                took,
             }),
             Err(failed) => {
                 if !failed.accepted.is_empty() {
@@ -176,25 +198,28 @@ impl Shared {
 
     fn choose(&self, want: &Want) -> Result<Route, ChooseError> {
         let state = &mut *self.state();
-        let now = self.now();
-        crate::path::choose(
+        choose(
             &state.relays,
-            &mut state.profile,
+            &state.profile,
             want,
-            self.diversity,
-            now,
+            self.seconds(),
             &mut state.rng,
         )
     }
 
     fn charge(&self, route: &Route, failed: &TryFailed) {
-        let now = self.now();
-        let profile = &mut self.state().profile;
+        let now = self.seconds();
+        let state = &mut *self.state();
+        let (profile, rng) = (&mut state.profile, &mut state.rng);
         match failed {
-            TryFailed::Guard(_) => profile.link_failed(route, now),
-            TryFailed::Asked(_) => profile.build_failed(route, crate::build::Charge::First, now),
-            TryFailed::TimedOut => profile.build_timed_out(route, now),
-            TryFailed::Failed(failed) => profile.build_failed(route, failed.charge(), now),
+            TryFailed::Guard(_) => {
+                if let Some(guard) = route.hops().first() {
+                    profile.link_failed(guard, now, rng);
+                }
+            }
+            TryFailed::Asked(_) => profile.failed(route, Charge::First, now, rng),
+            TryFailed::TimedOut => profile.timed_out(route, now, rng),
+            TryFailed::Failed(failed) => profile.failed(route, failed.charge(), now, rng),
             TryFailed::Registry(_) => (),
         }
     }
@@ -207,11 +232,17 @@ impl Shared {
 }
 
 /// Tells a guard that a path is over; it tells the next hop, and so on.
-pub(super) fn tell_closed(link: crate::link::Link, path: PathId) {
+pub(super) fn tell_closed(link: Link, path: PathId) {
     tokio::spawn(async move {
         let _ = link.request(KIND_CLOSE, &encode_close(&[path]), 0).await;
     });
 }
+
+/// Events that wait for a path's keeper; more are dropped, and probed for again.
+const EVENTS: usize = 32;
+
+/// Builds of one path under way at a time.
+const TRIES_AT_ONCE: usize = 2;
 
 /// Guards that are tried without a wait between them.
 const GUARD_TRIES: u32 = 4;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+
 use super::Shared;
 use crate::hop::LinkId;
 use crate::link::{CloseCode, DialError, Link, RecvError, Waiting};
@@ -38,11 +39,12 @@ impl Shared {
     }
 
     fn handle_batch(&self, id: LinkId, link: &Link, first: &[u8]) {
+        let now = self.now();
         let mut table = self.table();
-        table.handle_cell(id, first, self);
+        table.handle_cell(now, id, first, self);
         for _ in 1..RELAY_BATCH_CELLS {
             match link.try_recv_cell() {
-                Some(Ok(cell)) => table.handle_cell(id, &cell, self),
+                Some(Ok(cell)) => table.handle_cell(now, id, &cell, self),
                 Some(Err(RecvError::WrongLength { .. })) => (),
                 Some(Err(RecvError::Closed(_))) | None => break,
             }

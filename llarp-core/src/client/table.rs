@@ -4,14 +4,16 @@ use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use rand_core::Rng;
 use tokio::sync::mpsc;
 
 use crate::cell::{
-    Arrived, CloseReason, Command, Content, HopKeys, InboundLayers, OutboundLayers, PathId, Probe,
+    Arrived, CloseReason, Command, Content, HopKeys, InboundLayers, OutboundLayers, PathId,
     split_cell,
 };
 use crate::hop::{Cell, CellPool, LinkId, PathRef};
 use crate::link::{Carriage, Link, Outlet, Waiting};
+use crate::path::{Millis, PathState, Probing};
 use crate::wire::limits::{CELL_LEN, TERMINAL_WAITING_CELLS};
 
 /// What becomes of a packet that a terminal sent.
@@ -22,27 +24,29 @@ pub(super) trait Deliver {
 /// What a path's keeper hears of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A hop has answered a probe; `received` cells of the path had come by then.
-    Answered {
-        hop: usize,
-        probe: Probe,
-        received: u64,
-    },
+    /// A hop has answered a probe.
+    Answered { nonce: [u8; 8] },
+    /// Something was sent: the path is to be looked at sooner than was planned.
+    Look,
     /// A hop has closed the path.
     Closed { hop: usize, reason: CloseReason },
     /// Too many cells came garbled.
     Garbled,
+    /// More cells are lost than a full relay explains.
+    Lossy,
     /// The guard's link has ended.
     LinkLost,
+    /// The client leaves the network.
+    Left,
 }
 
 /// A path that a build has made.
 pub(super) struct NewPath<'a> {
-    pub(super) number: u64,
     pub(super) guard: LinkId,
     pub(super) ours: PathId,
     pub(super) theirs: PathId,
     pub(super) keys: &'a [HopKeys],
+    pub(super) probing: Probing,
     pub(super) events: mpsc::Sender<Event>,
 }
 
@@ -53,7 +57,11 @@ struct Open {
     hops: usize,
     out: OutboundLayers,
     inbound: InboundLayers,
+    /// Cells that came.
     received: u64,
+    probing: Probing,
+    /// When its keeper looks at it next.
+    looks_at: Millis,
     events: mpsc::Sender<Event>,
 }
 
@@ -80,6 +88,7 @@ pub(super) struct Table {
     paths: BTreeMap<u64, Open>,
     by_id: BTreeMap<PathId, u64>,
     next_link: u64,
+    next_path: u64,
     pool: CellPool,
     carriage: Carriage,
     /// The cell that is being opened.
@@ -98,6 +107,7 @@ impl Table {
             paths: BTreeMap::new(),
             by_id: BTreeMap::new(),
             next_link: 0,
+            next_path: 0,
             pool: CellPool::new(POOL_CELLS),
             carriage: Carriage::default(),
             scratch: Box::new([0; CELL_LEN]),
@@ -140,8 +150,10 @@ impl Table {
         unused.map(|(_, outlet)| outlet.link().clone()).collect()
     }
 
-    /// Takes a path in.
-    pub(super) fn open(&mut self, path: &NewPath<'_>) {
+    /// Takes a path in, and gives it a number that is not used again.
+    pub(super) fn open(&mut self, path: NewPath<'_>) -> u64 {
+        let number = self.next_path;
+        self.next_path += 1;
         let open = Open {
             guard: path.guard,
             ours: path.ours,
@@ -150,14 +162,17 @@ impl Table {
             out: OutboundLayers::new(path.keys),
             inbound: InboundLayers::new(path.keys),
             received: 0,
-            events: path.events.clone(),
+            probing: path.probing,
+            looks_at: Millis(0),
+            events: path.events,
         };
-        if !self.guards.contains_key(&path.guard) {
+        if self.guards.contains_key(&path.guard) {
+            self.by_id.insert(path.ours, number);
+            self.paths.insert(number, open);
+        } else {
             let _ = open.events.try_send(Event::LinkLost);
-            return;
         }
-        self.by_id.insert(path.ours, path.number);
-        self.paths.insert(path.number, open);
+        number
     }
 
     /// Forgets a path; the link and the id by which its guard is to be told.
@@ -181,28 +196,48 @@ impl Table {
     ///
     /// # Errors
     /// [`SendError`].
-    pub(super) fn send_data(&mut self, number: u64, packet: &[u8]) -> Result<(), SendError> {
-        let hops = self.paths.get(&number).ok_or(SendError::Closed)?.hops;
-        self.send(number, hops.saturating_sub(1), Command::Data, packet)
+    pub(super) fn send_data(
+        &mut self,
+        number: u64,
+        packet: &[u8],
+        now: Millis,
+        rng: &mut impl Rng,
+    ) -> Result<(), SendError> {
+        let open = self.paths.get_mut(&number).ok_or(SendError::Closed)?;
+        let terminal = open.hops.saturating_sub(1);
+        open.note_sent(terminal, now, rng);
+        self.send(number, terminal, Command::Data, packet)
     }
 
-    /// Sends a probe to a hop of a path.
-    ///
-    /// # Errors
-    /// [`SendError`].
-    pub(super) fn send_probe(
+    /// Sends a probe to a hop of a path that somebody waits for; its nonce.
+    pub(super) fn ask(
         &mut self,
         number: u64,
         hop: usize,
-        nonce: [u8; 8],
-    ) -> Result<(), SendError> {
-        let open = self.paths.get(&number).ok_or(SendError::Closed)?;
-        let probe = Probe {
-            nonce,
-            sent: open.out.sent() + 1,
-            received: open.received,
-        };
-        self.send(number, hop, Command::Probe, &probe.encode())
+        now: Millis,
+        rng: &mut impl Rng,
+    ) -> Option<[u8; 8]> {
+        let open = self.paths.get_mut(&number)?;
+        let ask = open.probing.ask(now, hop, rng);
+        let probe = ask.probe.encode();
+        self.send(number, hop, Command::Probe, &probe).ok()?;
+        Some(ask.probe.nonce)
+    }
+
+    /// Sends the probes that are due; how the path is, and when to look again.
+    pub(super) fn look_after(
+        &mut self,
+        number: u64,
+        now: Millis,
+        rng: &mut impl Rng,
+    ) -> Option<(PathState, Millis)> {
+        while let Some(ask) = self.paths.get_mut(&number)?.probing.poll(now, rng) {
+            // What finds no room is not there when its answer is due, which is the truth.
+            let _ = self.send(number, ask.hop, Command::Probe, &ask.probe.encode());
+        }
+        let open = self.paths.get_mut(&number)?;
+        open.looks_at = open.probing.wakes_at(now);
+        Some((open.probing.state(now), open.looks_at))
     }
 
     fn send(
@@ -220,15 +255,7 @@ impl Table {
             return Err(SendError::Full);
         }
         let mut cell = self.pool.take();
-        let sealed = match cell.split_first_chunk_mut() {
-            Some((id, body)) => {
-                *id = open.theirs.0;
-                let body = body.try_into().map_err(|_| SendError::Closed)?;
-                open.out.seal(hop, command, data, body)
-            }
-            None => return Err(SendError::Closed),
-        };
-        if sealed.is_err() {
+        if open.seal(hop, command, data, &mut cell).is_err() {
             self.pool.give(cell);
             return Err(SendError::Closed);
         }
@@ -263,8 +290,23 @@ impl Table {
         }
     }
 
+    /// Ends all paths, and gives the links to their guards.
+    pub(super) fn leave(&mut self) -> Vec<Link> {
+        for open in self.paths.values() {
+            let _ = open.events.try_send(Event::Left);
+        }
+        let guards = self.guards.values();
+        guards.map(|outlet| outlet.link().clone()).collect()
+    }
+
     /// A cell that came from a guard.
-    pub(super) fn handle_cell(&mut self, guard: LinkId, received: &[u8], to: &impl Deliver) {
+    pub(super) fn handle_cell(
+        &mut self,
+        now: Millis,
+        guard: LinkId,
+        received: &[u8],
+        to: &impl Deliver,
+    ) {
         if received.len() != CELL_LEN {
             return;
         }
@@ -281,7 +323,8 @@ impl Table {
         match open.inbound.open(body) {
             Ok(arrived) => {
                 open.received += 1;
-                open.act(number, &arrived, to);
+                open.probing.handle_received(arrived.hop);
+                open.act(number, now, &arrived, to);
             }
             Err(discarded) if discarded.close => {
                 let _ = open.events.try_send(Event::Garbled);
@@ -292,16 +335,43 @@ impl Table {
 }
 
 impl Open {
-    fn act(&self, number: u64, arrived: &Arrived<'_>, to: &impl Deliver) {
+    fn seal(
+        &mut self,
+        hop: usize,
+        command: Command,
+        data: &[u8],
+        cell: &mut Cell,
+    ) -> Result<(), SendError> {
+        let (_, body) = split_cell(cell).map_err(|_| SendError::Closed)?;
+        let sealed = self.out.seal(hop, command, data, body);
+        sealed.map_err(|_| SendError::Closed)?;
+        if let Some(head) = cell.first_chunk_mut() {
+            *head = self.theirs.0;
+        }
+        Ok(())
+    }
+
+    /// Something for the terminal is sent; its keeper learns of it if it would look too late.
+    fn note_sent(&mut self, terminal: usize, now: Millis, rng: &mut impl Rng) {
+        self.probing.handle_sent(now, terminal, rng);
+        let wake = self.probing.wakes_at(now);
+        if wake < self.looks_at {
+            self.looks_at = wake;
+            let _ = self.events.try_send(Event::Look);
+        }
+    }
+
+    fn act(&mut self, number: u64, now: Millis, arrived: &Arrived<'_>, to: &impl Deliver) {
         let hop = arrived.hop;
         match Content::parse(arrived.command, arrived.data) {
             Ok(Content::Data(packet)) if hop + 1 == self.hops => to.deliver(number, packet),
             Ok(Content::Probe(probe)) => {
-                let received = self.received;
-                let _ = self.events.try_send(Event::Answered {
-                    hop,
-                    probe,
-                    received,
+                let answered = self.probing.handle_answer(now, hop, &probe);
+                let nonce = probe.nonce;
+                let _ = self.events.try_send(match answered {
+                    Some(answered) if answered.is_unexplained() => Event::Lossy,
+                    Some(_) => Event::Answered { nonce },
+                    None => return,
                 });
             }
             Ok(Content::Closed(reason)) => {

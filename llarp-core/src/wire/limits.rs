@@ -241,3 +241,23 @@ pub const TARGETS_MAX: usize = 1024;
 
 /// Builds towards one target in an hour: each shows a fresh third hop to whoever chose the target.
 pub const TARGET_BUILDS_PER_HOUR: usize = 30;
+
+/// How long a client waits for the reply to a build: four hops of links that take 300 ms there and
+/// back, a dial at each, and a handshake queue of a second.
+pub const BUILD_TIME: Duration = Duration::from_secs(6);
+
+/// How long a client tries to build one path before it says that it cannot.
+pub const BUILD_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The longest first wait after a build that failed.
+pub const BUILD_RETRY_BASE: Duration = Duration::from_millis(200);
+
+/// The longest wait between two builds of one path.
+pub const BUILD_RETRY_CAP: Duration = Duration::from_secs(10);
+
+/// How long a client waits for the reply to a build before it starts another one beside it: three
+/// hops of links that take 200 ms there and back, twice.
+pub const BUILD_HEDGE: Duration = Duration::from_millis(1500);
+
+/// How long a client waits for the answer to a probe that somebody asked for.
+pub const PROBE_TIME: Duration = Duration::from_secs(5);

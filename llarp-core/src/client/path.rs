@@ -1,0 +1,321 @@
+//! A path of a client's own: its handle, and the task that keeps watch over it.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Shared;
+use super::builder::tell_closed;
+use super::table::Event;
+use crate::build::Charge;
+use crate::cell::CloseReason;
+use crate::crypto::identity::RelayId;
+use crate::path::{PathState, Route};
+use crate::wire::Sensitive;
+use crate::wire::limits::PROBE_TIME;
+
+/// How a path has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathEnd {
+    /// Nobody here wanted it any more.
+    #[error("the path was closed here")]
+    Done,
+    /// Its time is over, or it has carried all that one path may.
+    #[error("the path's time is over")]
+    Retired,
+    /// A hop has closed it.
+    #[error("hop {hop} closed the path: {reason:?}")]
+    Closed {
+        /// Which, counted from 0.
+        hop: usize,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A hop no longer answers.
+    #[error("hop {hop} of the path no longer answers")]
+    Dead {
+        /// The first that does not, counted from 0.
+        hop: usize,
+    },
+    /// Cells are lost that nothing explains.
+    #[error("the path loses cells")]
+    Lossy,
+    /// Cells came garbled.
+    #[error("the path garbles cells")]
+    Garbled,
+    /// The link to the guard is gone.
+    #[error("the link to the guard is gone")]
+    GuardLost,
+    /// The client is suspended, or changes networks.
+    #[error("the client left the network")]
+    Left,
+}
+
+/// Why a probe has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// None came in time.
+    #[error("no answer in {} s", PROBE_TIME.as_secs())]
+    TimedOut,
+    /// The path has ended.
+    #[error(transparent)]
+    Ended(#[from] PathEnd),
+}
+
+/// A path. Clones share it; when the last is dropped, it is closed.
+#[derive(Clone)]
+pub struct Path {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    number: u64,
+    route: Route,
+    built_in: Duration,
+    asks: mpsc::Sender<Ask>,
+    end: watch::Receiver<Option<PathEnd>>,
+}
+
+/// A probe that somebody wants to see answered.
+struct Ask {
+    hop: usize,
+    answered: oneshot::Sender<Duration>,
+}
+
+impl Path {
+    /// Watches over a path that was just built.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        number: u64,
+        route: Route,
+        built_in: Duration,
+        events: mpsc::Receiver<Event>,
+    ) -> Self {
+        let (asks, asked) = mpsc::channel(8);
+        let (ending, end) = watch::channel(None);
+        let keeper = Keeper {
+            number,
+            route: route.clone(),
+            asked: BTreeMap::new(),
+        };
+        tokio::spawn(keeper.run(Arc::downgrade(shared), events, asked, ending));
+        let inner = Inner {
+            number,
+            route,
+            built_in,
+            asks,
+            end,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The path's number at this client.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.inner.number
+    }
+
+    /// Its relays, guard first. For the user's own eyes: no log, no peer.
+    #[must_use]
+    pub fn hops(&self) -> Sensitive<&[RelayId]> {
+        Sensitive::new(self.inner.route.hops())
+    }
+
+    /// How long the build took, from the request to the reply.
+    #[must_use]
+    pub fn built_in(&self) -> Duration {
+        self.inner.built_in
+    }
+
+    /// How it has ended, if it has.
+    #[must_use]
+    pub fn end(&self) -> Option<PathEnd> {
+        *self.inner.end.borrow()
+    }
+
+    /// Resolves when the path has ended. Cancel-safe.
+    pub async fn ended(&self) -> PathEnd {
+        let mut end = self.inner.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => end.unwrap_or(PathEnd::Done),
+            // Its keeper went with the client.
+            Err(_) => PathEnd::Left,
+        }
+    }
+
+    /// Asks a hop, counted from 0, whether it is there; how long the answer took. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ProbeError`]. A lost cell is not asked for again.
+    pub async fn probe(&self, hop: usize) -> Result<Duration, ProbeError> {
+        let (answered, answer) = oneshot::channel();
+        let asked = self.inner.asks.send(Ask { hop, answered }).await;
+        if asked.is_err() {
+            return Err(self.ended().await.into());
+        }
+        match timeout(PROBE_TIME, answer).await {
+            Ok(Ok(rtt)) => Ok(rtt),
+            Ok(Err(_)) => Err(self.ended().await.into()),
+            Err(_) => Err(ProbeError::TimedOut),
+        }
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Path")
+            .field("number", &self.inner.number)
+            .field("end", &self.end())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Watches over one path until it ends.
+struct Keeper {
+    number: u64,
+    route: Route,
+    /// Probes that somebody waits for, by their nonces.
+    asked: BTreeMap<[u8; 8], (Instant, oneshot::Sender<Duration>)>,
+}
+
+/// Probes that are waited for at a time; the oldest nonce gives way, and its asker times out.
+const ASKED_MAX: usize = 16;
+
+impl Keeper {
+    async fn run(
+        mut self,
+        shared: Weak<Shared>,
+        mut events: mpsc::Receiver<Event>,
+        mut asks: mpsc::Receiver<Ask>,
+        ending: watch::Sender<Option<PathEnd>>,
+    ) {
+        let mut wake = Instant::now();
+        let end = loop {
+            tokio::select! {
+                biased;
+                event = events.recv() => match event {
+                    Some(event) => if let Some(end) = self.handle(event) { break end },
+                    None => break PathEnd::Left,
+                },
+                ask = asks.recv() => match (ask, shared.upgrade()) {
+                    (Some(ask), Some(shared)) => self.ask(&shared, ask),
+                    (None, _) => break PathEnd::Done,
+                    (_, None) => break PathEnd::Left,
+                },
+                () = sleep_until(wake) => (),
+            }
+            let Some(shared) = shared.upgrade() else {
+                break PathEnd::Left;
+            };
+            match shared.look_after(self.number) {
+                Watch::Until(next) => wake = next,
+                Watch::Over(end, charge) => {
+                    if let Some(charge) = charge {
+                        shared.charge_path(&self.route, charge);
+                    }
+                    break end;
+                }
+            }
+        };
+        if let Some(shared) = shared.upgrade() {
+            shared.close_path(self.number);
+            if end == PathEnd::GuardLost {
+                shared.charge_guard(&self.route);
+            }
+        }
+        ending.send_replace(Some(end));
+    }
+
+    fn handle(&mut self, event: Event) -> Option<PathEnd> {
+        match event {
+            Event::Answered { nonce } => {
+                if let Some((at, answered)) = self.asked.remove(&nonce) {
+                    let _ = answered.send(at.elapsed());
+                }
+                None
+            }
+            Event::Look => None,
+            Event::Closed { hop, reason } => Some(PathEnd::Closed { hop, reason }),
+            Event::Garbled => Some(PathEnd::Garbled),
+            Event::Lossy => Some(PathEnd::Lossy),
+            Event::LinkLost => Some(PathEnd::GuardLost),
+            Event::Left => Some(PathEnd::Left),
+        }
+    }
+
+    fn ask(&mut self, shared: &Shared, ask: Ask) {
+        if let Some(nonce) = shared.ask(self.number, ask.hop) {
+            if self.asked.len() >= ASKED_MAX {
+                self.asked.pop_first();
+            }
+            self.asked.insert(nonce, (Instant::now(), ask.answered));
+        }
+    }
+}
+
+/// What a look at a path says.
+pub(super) enum Watch {
+    /// It is well; look again then.
+    Until(Instant),
+    /// It has ended, and whom to charge.
+    Over(PathEnd, Option<Charge>),
+}
+
+impl Shared {
+    /// Sends the probes that are due, and says how a path is.
+    fn look_after(&self, number: u64) -> Watch {
+        let now = self.now();
+        let mut rng = self.fork_rng();
+        let mut table = self.table();
+        match table.look_after(number, now, &mut rng) {
+            None => Watch::Over(PathEnd::Done, None),
+            Some((PathState::Dead { charge, .. }, _)) => {
+                let hop = match charge {
+                    Charge::First => 0,
+                    Charge::Pair(_, hop) | Charge::Hop(hop) => hop,
+                };
+                Watch::Over(PathEnd::Dead { hop }, Some(charge))
+            }
+            Some((_, wake)) => {
+                let wait = Duration::from_millis(wake.since(now));
+                Watch::Until(Instant::now() + wait)
+            }
+        }
+    }
+
+    /// Probes a hop for somebody; the nonce by which its answer is known.
+    fn ask(&self, number: u64, hop: usize) -> Option<[u8; 8]> {
+        let now = self.now();
+        let mut rng = self.fork_rng();
+        self.table().ask(number, hop, now, &mut rng)
+    }
+
+    /// Forgets a path here and at its relays.
+    fn close_path(&self, number: u64) {
+        let closed = self.table().close(number);
+        if let Some((link, path)) = closed {
+            tell_closed(link, path);
+        }
+    }
+
+    fn charge_path(&self, route: &Route, charge: Charge) {
+        let now = self.seconds();
+        let state = &mut *self.state();
+        state.profile.failed(route, charge, now, &mut state.rng);
+    }
+
+    fn charge_guard(&self, route: &Route) {
+        let now = self.seconds();
+        let state = &mut *self.state();
+        if let Some(guard) = route.hops().first() {
+            state.profile.link_failed(guard, now, &mut state.rng);
+        }
+    }
+}
