@@ -10,7 +10,7 @@
 //!  Profile  ──┼─▶ choose(want, now, rng) ─▶ Route ┼▶ second hop   one of a sticky four
 //!   ▲         │                                   ├▶ third hop    fresh, or the wanted terminal
 //!   │                                             └▶ wanted       of an aligned path
-//!   └── update, link_up, link_failed, built, build_failed, …
+//!   └── update, link_up, link_failed, built, failed, …
 //! ```
 
 #![cfg_attr(
@@ -23,7 +23,17 @@
     )
 )]
 
+mod attempts;
+mod choose;
 mod draw;
+mod guards;
+mod health;
+mod profile;
+mod route;
 mod time;
 
+pub use attempts::{Attempts, WaitFor};
+pub use choose::{ChooseError, choose};
+pub use profile::Profile;
+pub use route::{Diversity, Route, Want};
 pub use time::{Millis, Seconds};
