@@ -1,0 +1,5 @@
+//! `TestNet` itself: it does what a test asks of it, twice alike, and its judges judge right.
+
+mod links;
+mod parties;
+mod udp;
