@@ -1,7 +1,8 @@
 //! `TestNet`: a UDP network in memory and in virtual time, which one seed decides.
 //!
 //! In: a seed, a [`Weather`], addresses. Out: sockets for `Endpoint::with_socket`, a transcript of
-//! all that was sent, counts. *Not* here: keys, nodes, what the datagrams mean. Described in
+//! all that was sent, counts. *Not* here: keys, nodes, what the datagrams mean. A relay that lies
+//! is a [`tap`]; whether two links look alike is asked in [`compare`]. Described in
 //! `docs/testing.md`.
 //!
 //! ```text
@@ -14,6 +15,9 @@
 //! Cuts and weather act when a datagram is sent; what is under way arrives. Tokio's timers count
 //! whole milliseconds, so a datagram is received at the first whole millisecond of the runtime's
 //! life at or after its arrival, and in the order of arrivals.
+
+pub mod compare;
+pub mod tap;
 
 mod ledger;
 mod rules;
