@@ -2,3 +2,4 @@
 
 mod layering;
 mod mutated_inputs;
+mod net;

@@ -2,5 +2,6 @@
 
 mod evidence;
 mod heavy;
+pub mod net;
 
 pub use heavy::Heavy;
