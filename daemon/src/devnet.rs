@@ -81,7 +81,10 @@ impl Devnet {
             let child = spawn(&folder(devnet._dir.path(), number), &listed)?;
             devnet.relays.push(Process { id, child });
         }
-        devnet.relays.iter_mut().try_for_each(Process::await_ready)?;
+        devnet
+            .relays
+            .iter_mut()
+            .try_for_each(Process::await_ready)?;
         Ok(devnet)
     }
 

@@ -33,6 +33,8 @@ pub mod hop;
 pub mod path;
 
 #[cfg(feature = "net")]
+pub mod client;
+#[cfg(feature = "net")]
 pub mod clock;
 #[cfg(feature = "net")]
 pub mod link;

@@ -3,3 +3,4 @@
 mod layering;
 mod mutated_inputs;
 mod net;
+mod paths;

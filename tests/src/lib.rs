@@ -3,5 +3,6 @@
 mod evidence;
 mod heavy;
 pub mod net;
+pub mod testnet;
 
 pub use heavy::Heavy;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Shared;
 use super::guards::GuardLink;
 use super::path::Path;
 use super::table::NewPath;
-use super::Shared;
-use crate::build::{BuildFailed, Charge, BuildHop, BuildReply, ExpectReply, StartError, start_build};
+use crate::build::{
+    BuildFailed, BuildHop, BuildReply, Charge, ExpectReply, StartError, start_build,
+};
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::identity::RelayId;
 use crate::link::{Backoff, DialError, Link, RequestError};
@@ -36,6 +38,9 @@ pub enum PathError {
         /// What became of the last.
         last: TryFailed,
     },
+    /// Nobody asked for paths of this identity and purpose to be kept.
+    #[error("no paths are kept for this identity and purpose")]
+    NotKept,
     /// The client is suspended, or gone.
     #[error("the client is suspended; resume it first")]
     Suspended,

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::clock::Clock;
 use crate::crypto::hash::NetworkId;
 use crate::crypto::secret::Secret;
-use crate::path::{Diversity, Profile};
+use crate::path::Profile;
 use crate::registry::RelayList;
 
 /// Everything that a client is told.
@@ -16,8 +16,6 @@ pub struct ClientConfig {
     pub relays: RelayList,
     /// Guards and second hops, as an earlier run left them, or new.
     pub profile: Profile,
-    /// How different the relays of one path must be.
-    pub diversity: Diversity,
     /// The wall clock.
     pub clock: Clock,
     /// 32 fresh random bytes, never used twice.

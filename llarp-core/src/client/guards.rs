@@ -1,13 +1,15 @@
 //! Links to guards: dialled when a path needs one, kept while a path uses it.
 
+use core::time::Duration;
 use std::sync::{Arc, Weak};
 
+use tokio::time::sleep;
 
 use super::Shared;
 use crate::hop::LinkId;
 use crate::link::{CloseCode, DialError, Link, RecvError, Waiting};
 use crate::registry::RelayContact;
-use crate::wire::limits::{REQUEST_MAX, RELAY_BATCH_CELLS};
+use crate::wire::limits::{RELAY_BATCH_CELLS, REQUEST_MAX};
 
 /// A link to a guard, by its number here.
 pub(super) struct GuardLink {
@@ -21,21 +23,13 @@ impl Shared {
         self: &Arc<Self>,
         guard: &RelayContact,
     ) -> Result<GuardLink, DialError> {
-        let address = self.address(guard).ok_or(DialError::BadAddress)?;
+        let address = guard.addresses.preferred();
         let link = self.redialer.link(&guard.id, address).await?;
         let (id, waiting) = self.table().add_guard(&link);
         if let Some(waiting) = waiting {
             spawn(self, id, &link, waiting);
         }
         Ok(GuardLink { id, link })
-    }
-
-    /// Closes the links that no path uses.
-    pub(super) fn close_unused_guards(&self) {
-        let unused = self.table().unused_guards();
-        for link in unused {
-            link.close(CloseCode::Done);
-        }
     }
 
     fn handle_batch(&self, id: LinkId, link: &Link, first: &[u8]) {
@@ -83,3 +77,31 @@ async fn move_cells(shared: Weak<Shared>, id: LinkId, link: Link) {
         shared.table().lose_guard(id);
     }
 }
+
+/// Closes links that no path uses, and redraws guards and second hops whose time is over.
+pub(super) async fn keep_house(shared: Weak<Shared>) {
+    let mut unused = Vec::new();
+    loop {
+        sleep(LINK_UNUSED).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let now_unused = shared.table().unused_guards();
+        for link in &now_unused {
+            // Twice in a row: one that was just dialled waits for its path.
+            if unused.contains(&link.quic().stable_id()) {
+                link.close(CloseCode::Done);
+            }
+        }
+        unused = now_unused
+            .iter()
+            .map(|link| link.quic().stable_id())
+            .collect();
+        let now = shared.seconds();
+        let state = &mut *shared.state();
+        state.profile.update(&state.relays, now, &mut state.rng);
+    }
+}
+
+/// How often links are looked at.
+const LINK_UNUSED: Duration = Duration::from_secs(60);

@@ -150,6 +150,14 @@ impl Path {
         }
     }
 
+    /// As [`Path::ended`], without holding the path open.
+    pub(super) fn watch_end(&self) -> impl Future<Output = ()> + use<> {
+        let mut end = self.inner.end.clone();
+        async move {
+            let _ = end.wait_for(Option::is_some).await;
+        }
+    }
+
     /// Asks a hop, counted from 0, whether it is there; how long the answer took. Cancel-safe.
     ///
     /// # Errors
@@ -251,7 +259,7 @@ impl Keeper {
     }
 
     fn ask(&mut self, shared: &Shared, ask: Ask) {
-        if let Some(nonce) = shared.ask(self.number, ask.hop) {
+        if let Some(nonce) = shared.probe(self.number, ask.hop) {
             if self.asked.len() >= ASKED_MAX {
                 self.asked.pop_first();
             }
@@ -291,7 +299,7 @@ impl Shared {
     }
 
     /// Probes a hop for somebody; the nonce by which its answer is known.
-    fn ask(&self, number: u64, hop: usize) -> Option<[u8; 8]> {
+    fn probe(&self, number: u64, hop: usize) -> Option<[u8; 8]> {
         let now = self.now();
         let mut rng = self.fork_rng();
         self.table().ask(number, hop, now, &mut rng)

@@ -83,6 +83,13 @@ pub(super) struct Carried {
     pub(super) received: u64,
 }
 
+impl Carried {
+    /// Cells in the direction that has more.
+    pub(super) fn most(self) -> u64 {
+        self.sent.max(self.received)
+    }
+}
+
 pub(super) struct Table {
     guards: BTreeMap<LinkId, Outlet>,
     paths: BTreeMap<u64, Open>,
@@ -317,7 +324,11 @@ impl Table {
         let Some(number) = self.by_id.get(&id).copied() else {
             return;
         };
-        let Some(open) = self.paths.get_mut(&number).filter(|open| open.guard == guard) else {
+        let Some(open) = self
+            .paths
+            .get_mut(&number)
+            .filter(|open| open.guard == guard)
+        else {
             return;
         };
         match open.inbound.open(body) {

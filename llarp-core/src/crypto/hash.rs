@@ -97,6 +97,8 @@ labels! {
     LINK_CONNECTION_ID = "llarp/1/link/connection-id";
     /// Generators of a relay's driver.
     RELAY_SEED = "llarp/1/relay/seed";
+    /// Generators of a client's driver.
+    CLIENT_SEED = "llarp/1/client/seed";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

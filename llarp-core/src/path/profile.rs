@@ -132,6 +132,13 @@ impl Profile {
         }
     }
 
+    /// The network has changed: guards that could not be reached are tried again at once.
+    pub fn forgive_guards(&mut self) {
+        for guard in &mut self.guards {
+            guard.retry_at = Seconds(0);
+        }
+    }
+
     /// A path over `route` was built.
     pub fn built(&mut self, route: &Route, now: Seconds) {
         if let Some(guard) = route.hop(0).and_then(|relay| self.guard(&relay)) {

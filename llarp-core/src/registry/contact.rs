@@ -10,7 +10,7 @@
 //! ```
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::crypto::identity::RelayId;
 use crate::crypto::kem::KemPublic;
@@ -81,6 +81,15 @@ impl Addresses {
     #[must_use]
     pub const fn v6(&self) -> Option<SocketAddrV6> {
         self.v6
+    }
+
+    /// The one to dial: IPv4 where there is one, since more machines have it.
+    #[must_use]
+    pub fn preferred(&self) -> SocketAddr {
+        let v6 = self.v6.map(SocketAddr::from);
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        // `new` lets no contact in that has neither.
+        self.v4.map(SocketAddr::from).or(v6).unwrap_or(nowhere)
     }
 
     /// Whether both have an IPv4 address in one /16, or both an IPv6 address in one /32.

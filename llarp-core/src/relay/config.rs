@@ -20,11 +20,8 @@ pub trait Directory: KnownRelays {
 }
 
 impl Directory for RelayList {
-    /// By IPv4 where there is one.
     fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
-        let addresses = self.get(relay)?.addresses;
-        let v6 = addresses.v6().map(SocketAddr::from);
-        addresses.v4().map(SocketAddr::from).or(v6)
+        Some(self.get(relay)?.addresses.preferred())
     }
 }
 

@@ -1,0 +1,238 @@
+//! A client's driver: builds paths, keeps watch over them, replaces them before they end.
+//!
+//! In: an [`Endpoint`], the relays that count, a profile of guards. Out: [`Path`]s, alone or in
+//! pools. *Not* here: which relays a path runs over ([`crate::path`]), tunnels' own encryption,
+//! whom a session is with. Specification: `docs/spec/08-relay.md` §2, `docs/spec/07-path.md`.
+//!
+//! ```text
+//!  build(want) ─▶ choose ─▶ link to the guard ─▶ BUILD ─▶ Path ── its keeper: probes, end
+//!        ▲                     │ failed: whom to charge ─▶ Profile
+//!  Pool ─┘                     ▼
+//!         cells ◀──▶ Table: id ─▶ path ─▶ layers ─▶ tunnel, keeper
+//! ```
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod builder;
+mod config;
+mod guards;
+mod path;
+mod pool;
+mod table;
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chacha20::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use tokio::time::Instant;
+
+pub use self::builder::{PathError, TryFailed};
+pub use self::config::ClientConfig;
+pub use self::path::{Path, PathEnd, ProbeError};
+use self::table::Table;
+use crate::clock::Clock;
+use crate::crypto::hash::{NetworkId, derive, label};
+use crate::link::{CloseCode, Endpoint, Protocol, Redialer};
+use crate::path::pool::Isolation;
+use crate::path::{Millis, Profile, Seconds, Want};
+use crate::registry::RelayList;
+
+/// A client. Clones share it; when the last is dropped, its paths end and its links close.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    _alive: Arc<Alive>,
+}
+
+/// Ends the client with its last handle: tasks hold `Shared`, not this.
+struct Alive(std::sync::Weak<Shared>);
+
+struct Shared {
+    network: NetworkId,
+    clock: Clock,
+    started: Instant,
+    endpoint: Endpoint,
+    redialer: Redialer<ChaCha20Rng>,
+    state: Mutex<State>,
+    table: Mutex<Table>,
+    pool: pool::Driver,
+}
+
+/// What choices are made from.
+struct State {
+    relays: RelayList,
+    profile: Profile,
+    rng: ChaCha20Rng,
+    suspended: bool,
+}
+
+impl Client {
+    /// Runs a client over `endpoint`, in a tokio runtime. Nothing is sent until a path is wanted.
+    #[must_use]
+    pub fn start(config: ClientConfig, endpoint: Endpoint) -> Self {
+        let generator = |part: &[u8]| {
+            let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[part]);
+            ChaCha20Rng::from_seed(*seed.expose())
+        };
+        let mut state = State {
+            relays: config.relays,
+            profile: config.profile,
+            rng: generator(b"state"),
+            suspended: false,
+        };
+        let now = Seconds(config.clock.unix().as_secs());
+        state.profile.update(&state.relays, now, &mut state.rng);
+        let shared = Arc::new(Shared {
+            network: config.network,
+            clock: config.clock,
+            started: Instant::now(),
+            redialer: Redialer::new(endpoint.clone(), Protocol::CELLS, generator(b"redial")),
+            endpoint,
+            state: Mutex::new(state),
+            table: Mutex::new(Table::new()),
+            pool: pool::Driver::default(),
+        });
+        tokio::spawn(pool::run(Arc::downgrade(&shared)));
+        tokio::spawn(guards::keep_house(Arc::downgrade(&shared)));
+        let _alive = Arc::new(Alive(Arc::downgrade(&shared)));
+        Self { shared, _alive }
+    }
+
+    /// Builds a path that belongs to the caller alone. Takes one round trip over its relays, up to
+    /// [`BUILD_DEADLINE`](crate::wire::limits::BUILD_DEADLINE) if relays fail. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`PathError`].
+    pub async fn build(&self, want: Want) -> Result<Path, PathError> {
+        self.shared.build(want).await
+    }
+
+    /// From now on `count` paths to `want` stand ready for `key`, each replaced before it ends;
+    /// 0 lets them go. Paths of two keys are never exchanged.
+    pub fn keep(&self, key: Isolation, want: Want, count: usize) {
+        self.shared.pool.plan(|pool| pool.set(key, want, count));
+    }
+
+    /// The path of `key` that lasts longest; waits for one if none stands. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`PathError::Suspended`]; [`PathError::NotKept`] if [`Client::keep`] was not told of `key`.
+    pub async fn path(&self, key: Isolation) -> Result<Path, PathError> {
+        self.shared.kept_path(key).await
+    }
+
+    /// The relays have changed. Paths over relays that left run on until they are replaced.
+    pub fn set_relays(&self, relays: RelayList) {
+        let now = self.shared.seconds();
+        let state = &mut *self.shared.state();
+        state.relays = relays;
+        state.profile.update(&state.relays, now, &mut state.rng);
+    }
+
+    /// Guards and second hops, for the disk. Secret.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.shared.state().profile.clone()
+    }
+
+    /// Leaves the network: all paths end, all links close, nothing is sent until
+    /// [`Client::resume`].
+    pub fn suspend(&self) {
+        self.shared.state().suspended = true;
+        self.shared.leave();
+    }
+
+    /// Comes back; paths that are to be kept are built again.
+    pub fn resume(&self) {
+        self.shared.state().suspended = false;
+        self.shared.pool.wake();
+    }
+
+    /// The machine has another address or another way out: links are dialled anew, and guards that
+    /// could not be reached are tried again.
+    pub async fn network_changed(&self) {
+        self.shared.leave();
+        let guards = {
+            let now = self.shared.seconds();
+            let state = &mut *self.shared.state();
+            state.profile.forgive_guards();
+            state.profile.guards_in_use(&state.relays, now)
+        };
+        for guard in guards {
+            self.shared.redialer.forgive(&guard).await;
+        }
+        self.shared.pool.wake();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.state().suspended = true;
+            shared.leave();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.state().suspended
+    }
+
+    /// Ends all paths and closes all links.
+    fn leave(&self) {
+        let links = self.table().leave();
+        for link in links {
+            link.close(CloseCode::Done);
+        }
+    }
+
+    fn now(&self) -> Millis {
+        let millis = self.started.elapsed().as_millis();
+        Millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    fn seconds(&self) -> Seconds {
+        Seconds(self.clock.unix().as_secs())
+    }
+
+    /// A generator of its own, for work beside the lock.
+    fn fork_rng(&self) -> ChaCha20Rng {
+        let mut seed = [0; 32];
+        self.state().rng.fill_bytes(&mut seed);
+        ChaCha20Rng::from_seed(seed)
+    }
+}
+
+/// How long after `now` a time of the pure layers is.
+fn until(now: Millis, then: Millis) -> Instant {
+    Instant::now() + Duration::from_millis(then.since(now))
+}
+
+impl table::Deliver for Shared {
+    fn deliver(&self, _path: u64, _packet: &[u8]) {}
+}

@@ -1,0 +1,162 @@
+//! Paths that stand ready: what [`Pool`] plans is built, kept and closed here.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::builder::PathError;
+use super::path::Path;
+use super::{Shared, until};
+use crate::path::Want;
+use crate::path::pool::{Action, Isolation, PathNumber, Pool};
+
+/// How often a pool is looked at at least: cells that paths carry are counted then.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The pool, and the paths that stand in it.
+#[derive(Default)]
+pub(super) struct Driver {
+    planned: Mutex<Planned>,
+    /// The plan has changed.
+    changed: Notify,
+    /// A path stands, or a build failed.
+    stands: Notify,
+}
+
+#[derive(Default)]
+struct Planned {
+    pool: Pool,
+    standing: BTreeMap<PathNumber, Path>,
+}
+
+impl Driver {
+    /// Changes the plan.
+    pub(super) fn plan(&self, change: impl FnOnce(&mut Pool)) {
+        change(&mut self.planned().pool);
+        self.wake();
+    }
+
+    pub(super) fn wake(&self) {
+        self.changed.notify_one();
+        self.stands.notify_waiters();
+    }
+
+    fn planned(&self) -> MutexGuard<'_, Planned> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The best path of `key`; `None` if none stands.
+    fn best(&self, key: Isolation) -> Option<Path> {
+        let planned = self.planned();
+        let standing = planned.pool.standing(key);
+        let mut open = standing
+            .iter()
+            .filter_map(|path| planned.standing.get(path));
+        open.find(|path| path.end().is_none()).cloned()
+    }
+}
+
+impl Shared {
+    pub(super) async fn kept_path(&self, key: Isolation) -> Result<Path, PathError> {
+        loop {
+            let stands = self.pool.stands.notified();
+            if self.is_suspended() {
+                return Err(PathError::Suspended);
+            }
+            if let Some(path) = self.pool.best(key) {
+                return Ok(path);
+            }
+            if !self.pool.planned().pool.is_kept(key) {
+                return Err(PathError::NotKept);
+            }
+            stands.await;
+        }
+    }
+
+    /// Builds a path of the pool, keeps it until it ends, and tells the pool.
+    async fn stand(self: Arc<Self>, number: PathNumber, want: Want) {
+        let Ok(path) = self.build(want).await else {
+            return self.lost(number);
+        };
+        {
+            let mut planned = self.pool.planned();
+            if !planned.pool.built(number) {
+                return;
+            }
+            planned.standing.insert(number, path.clone());
+        }
+        self.pool.stands.notify_waiters();
+        let weak = Arc::downgrade(&self);
+        drop(self);
+        let ended = path.watch_end();
+        drop(path);
+        ended.await;
+        if let Some(shared) = weak.upgrade() {
+            shared.lost(number);
+        }
+    }
+
+    fn lost(&self, number: PathNumber) {
+        let now = self.now();
+        let mut rng = self.fork_rng();
+        let mut planned = self.pool.planned();
+        planned.standing.remove(&number);
+        planned.pool.lost(number, now, &mut rng);
+        drop(planned);
+        self.pool.changed.notify_one();
+    }
+
+    /// Tells the pool what its paths have carried, and does what it wants; when to look again.
+    fn look_at_pool(self: &Arc<Self>) -> Instant {
+        let now = self.now();
+        let mut rng = self.fork_rng();
+        let mut planned = self.pool.planned();
+        let planned = &mut *planned;
+        for (number, path) in &planned.standing {
+            let carried = self.table().carried(path.number());
+            planned
+                .pool
+                .carried(*number, carried.map_or(0, |cells| cells.most()));
+        }
+        for action in planned.pool.poll(now, &mut rng) {
+            match action {
+                Action::Start { path, want, .. } => {
+                    tokio::spawn(Arc::clone(self).stand(path, want));
+                }
+                Action::Retire(path) => {
+                    planned.standing.remove(&path);
+                }
+            }
+        }
+        let next = planned.pool.wakes_at(now).map(|then| until(now, then));
+        let look = Instant::now() + LOOK;
+        match (next, planned.standing.is_empty()) {
+            (Some(next), false) => next.min(look),
+            (Some(next), true) => next,
+            (None, _) => look,
+        }
+    }
+}
+
+/// Looks at the pool whenever there is a reason, until the client is gone.
+pub(super) async fn run(shared: Weak<Shared>) {
+    loop {
+        let Some(strong) = shared.upgrade() else {
+            return;
+        };
+        let next = if strong.is_suspended() {
+            Instant::now() + LOOK
+        } else {
+            strong.look_at_pool()
+        };
+        let changed = Arc::clone(&strong);
+        drop(strong);
+        tokio::select! {
+            () = changed.pool.changed.notified() => (),
+            () = sleep_until(next) => (),
+        }
+    }
+}
