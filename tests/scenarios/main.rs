@@ -1,5 +1,6 @@
 //! Scenarios over the whole of llarp, a module each.
 
+mod forwarder;
 mod layering;
 mod mutated_inputs;
 mod net;

@@ -1,6 +1,7 @@
 //! What the scenarios under `scenarios/` share. Sizes and evidence: `docs/testing.md`.
 
 mod evidence;
+pub mod forwarder;
 mod heavy;
 pub mod net;
 pub mod testnet;

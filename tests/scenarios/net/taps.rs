@@ -52,7 +52,7 @@ impl Tapped {
 
 fn config() -> TapConfig {
     TapConfig {
-        peers: vec![key(2)],
+        peers: vec![key(4), key(2)],
         ..TapConfig::new(network(), key(1), at(1), at(HIDDEN))
     }
 }

@@ -278,6 +278,27 @@ fn injected_datagrams_come_from_anywhere() {
 }
 
 #[test]
+fn a_transcript_tells_time_ends_and_length_but_not_bytes() {
+    let of = |micros, from, to, bytes: &[u8]| {
+        virtual_time(1, async {
+            let net = Net::new(1, Weather::FAIR);
+            tokio::time::advance(Duration::from_micros(micros)).await;
+            net.inject(at(from), at(to), bytes);
+            net.transcript()
+        })
+    };
+    let one = of(1, 1, 2, b"one");
+    assert_eq!(one, of(1, 1, 2, b"two"));
+    let others = [
+        of(2, 1, 2, b"one"),
+        of(1, 3, 2, b"one"),
+        of(1, 1, 3, b"one"),
+        of(1, 1, 2, b"three"),
+    ];
+    assert!(others.iter().all(|other| *other != one));
+}
+
+#[test]
 fn one_seed_one_fate() {
     let luck = |seed| arrivals(seed, Weather::ROUGH, 1000);
     assert_eq!(luck(1), luck(1));
