@@ -28,12 +28,16 @@ mod choose;
 mod draw;
 mod guards;
 mod health;
+pub mod life;
+pub mod pool;
+mod probing;
 mod profile;
 mod route;
 mod time;
 
 pub use attempts::{Attempts, WaitFor};
 pub use choose::{ChooseError, choose};
+pub use probing::{Answered, Ask, Loss, PathState, Probing};
 pub use profile::Profile;
 pub use route::{Diversity, Route, Want};
 pub use time::{Millis, Seconds};

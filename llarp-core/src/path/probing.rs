@@ -1,0 +1,337 @@
+//! Whether a path still carries: probes, their answers, and where it broke.
+//!
+//! ```text
+//! sent, unanswered   0 ── 1 s ───────── 2 s ──────────── 3 s ───── 4 s
+//!                         ask terminal  Suspect:         again     Dead: between the last hop
+//!                                       ask every hop              that answered and the next
+//! ```
+
+use core::fmt;
+
+use rand_core::Rng;
+
+use super::{Millis, draw};
+use crate::build::Charge;
+use crate::cell::Probe;
+use crate::wire::limits::HOPS_MAX;
+
+/// An idle path is asked so often, in milliseconds: about each minute.
+const IDLE_MILLIS: (u64, u64) = (45_000, 75_000);
+/// A path with traffic is asked so often, so that its losses show.
+const BUSY_MILLIS: (u64, u64) = (4_000, 6_000);
+/// A path that something was sent on so lately has traffic.
+const BUSY_FOR_MILLIS: u64 = 10_000;
+/// Silence after something was sent: when to ask the terminal, when to ask every hop, when to give
+/// up. A dead relay is noticed within 5 s, the driver's delay included.
+const ASK_MILLIS: u64 = 1_000;
+const SUSPECT_MILLIS: u64 = 2_000;
+const DEAD_MILLIS: u64 = 4_000;
+/// How often a path that is silent is looked at.
+const TICK_MILLIS: u64 = 250;
+/// Questions that wait for answers; the oldest gives way.
+const OPEN_MAX: usize = 16;
+/// Loss is unexplained from so many cells, if they are one in ten since the answer before: relays
+/// drop cells when they are full, and tunnels slow down long before this.
+const LOSS_CELLS: u64 = 50;
+const LOSS_ONE_IN: u64 = 10;
+
+/// A question to send: a `PROBE` for this hop, counted from 0, with [`Ask::probe`]. It counts as
+/// sent; no [`Probing::handle_sent`] for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// The hop to ask.
+    pub hop: usize,
+    /// What to ask.
+    pub probe: Probe,
+}
+
+/// How a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathState {
+    /// It answers, or was not asked.
+    Alive,
+    /// It is silent, and every hop is asked. A session had better use another path.
+    Suspect,
+    /// It is dead.
+    Dead {
+        /// Milliseconds since the first thing that it did not answer.
+        after: u64,
+        /// Whom to charge: the two neighbours between which it broke.
+        charge: Charge,
+    },
+}
+
+/// What an answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The hop that answered.
+    pub hop: usize,
+    /// Milliseconds to there and back.
+    pub rtt: u64,
+    /// Cells towards this hop since its answer before.
+    pub up: Loss,
+    /// Cells from it and from behind it.
+    pub down: Loss,
+}
+
+impl Answered {
+    /// Whether more is lost than a full relay explains: retire the path.
+    #[must_use]
+    pub const fn is_unexplained(&self) -> bool {
+        self.up.is_unexplained() || self.down.is_unexplained()
+    }
+}
+
+/// Cells that did not arrive, of those that were sent. Cells on their way count as lost until the
+/// next answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Cells that did not arrive.
+    pub lost: u64,
+    /// Cells that were sent.
+    pub sent: u64,
+}
+
+impl Loss {
+    const fn is_unexplained(self) -> bool {
+        self.lost >= LOSS_CELLS && self.lost.saturating_mul(LOSS_ONE_IN) >= self.sent
+    }
+}
+
+/// Totals of one hop, as of its last answer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    up_sent: u64,
+    up_received: u64,
+    down_sent: u64,
+    down_received: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    hop: usize,
+    nonce: [u8; 8],
+    at: Millis,
+    up_sent: u64,
+}
+
+/// Keeps watch over one path. `handle_*` takes what happens, [`Probing::poll`] gives what to ask.
+pub struct Probing {
+    hops: usize,
+    /// Cells sealed for each hop, and sealed by each.
+    sent: [u64; HOPS_MAX],
+    received: [u64; HOPS_MAX],
+    before: [Totals; HOPS_MAX],
+    open: Vec<Open>,
+    /// The first thing sent that the terminal has not answered.
+    waiting: Option<Millis>,
+    /// When each hop was asked since then, and whether it has answered since then.
+    asked: [Option<Millis>; HOPS_MAX],
+    heard: [bool; HOPS_MAX],
+    last_sent: Option<Millis>,
+    next: Millis,
+}
+
+impl Probing {
+    /// Watches a path of this many hops that has just been built.
+    #[must_use]
+    pub fn new(hops: usize, now: Millis, rng: &mut impl Rng) -> Self {
+        Self {
+            hops: hops.clamp(1, HOPS_MAX),
+            sent: [0; HOPS_MAX],
+            received: [0; HOPS_MAX],
+            before: [Totals::default(); HOPS_MAX],
+            open: Vec::new(),
+            waiting: None,
+            asked: [None; HOPS_MAX],
+            heard: [false; HOPS_MAX],
+            last_sent: None,
+            next: now.plus(draw::between(IDLE_MILLIS.0, IDLE_MILLIS.1, rng)),
+        }
+    }
+
+    /// A cell for this hop was sent.
+    pub fn handle_sent(&mut self, now: Millis, hop: usize, rng: &mut impl Rng) {
+        if !self.is_busy(now) {
+            // A path that wakes up is asked soon.
+            let soon = now.plus(draw::between(BUSY_MILLIS.0, BUSY_MILLIS.1, rng));
+            self.next = self.next.min(soon);
+        }
+        self.last_sent = Some(now);
+        self.count_sent(now, hop);
+    }
+
+    /// A cell from this hop arrived, of whatever command, and opened. For the answer to a probe
+    /// call [`Probing::handle_answer`] after this.
+    pub fn handle_received(&mut self, hop: usize) {
+        if let Some(received) = self.received.get_mut(hop) {
+            *received = received.saturating_add(1);
+        }
+        if let Some(heard) = self.heard.get_mut(hop) {
+            *heard = true;
+        }
+        if hop + 1 == self.hops {
+            self.waiting = None;
+            self.asked = [None; HOPS_MAX];
+        }
+    }
+
+    /// An answer of this hop. `None` if nobody asked.
+    pub fn handle_answer(&mut self, now: Millis, hop: usize, answer: &Probe) -> Option<Answered> {
+        let fits = |open: &Open| open.hop == hop && open.nonce == answer.nonce;
+        let at = self.open.iter().position(fits)?;
+        let asked = self.open.remove(at);
+        let totals = Totals {
+            up_sent: asked.up_sent,
+            up_received: answer.received,
+            down_sent: answer.sent,
+            down_received: through(&self.received, hop),
+        };
+        let before = self.before.get_mut(hop)?;
+        let since = |now: u64, before: u64| now.saturating_sub(before);
+        let loss = |sent: u64, arrived: u64| Loss {
+            lost: sent.saturating_sub(arrived),
+            sent,
+        };
+        let up = loss(
+            since(totals.up_sent, before.up_sent),
+            since(totals.up_received, before.up_received),
+        );
+        let down = loss(
+            since(totals.down_sent, before.down_sent),
+            since(totals.down_received, before.down_received),
+        );
+        *before = totals;
+        let rtt = now.since(asked.at);
+        Some(Answered { hop, rtt, up, down })
+    }
+
+    /// What to ask now; call again until there is nothing.
+    pub fn poll(&mut self, now: Millis, rng: &mut impl Rng) -> Option<Ask> {
+        if let Some(hop) = self.due(now) {
+            return Some(self.ask(now, hop, rng));
+        }
+        if self.next > now {
+            return None;
+        }
+        let (low, high) = if self.is_busy(now) {
+            BUSY_MILLIS
+        } else {
+            IDLE_MILLIS
+        };
+        self.next = now.plus(draw::between(low, high, rng));
+        Some(self.ask(now, self.hops - 1, rng))
+    }
+
+    /// When to poll and look at the state again, if nothing happens before.
+    #[must_use]
+    pub fn wakes_at(&self, now: Millis) -> Millis {
+        let silent = |since: Millis| match now.since(since) {
+            silence if silence < ASK_MILLIS => since.plus(ASK_MILLIS),
+            _ => now.plus(TICK_MILLIS),
+        };
+        self.next.min(self.waiting.map_or(self.next, silent))
+    }
+
+    /// How the path is.
+    #[must_use]
+    pub fn state(&self, now: Millis) -> PathState {
+        match self.waiting.map(|since| now.since(since)) {
+            Some(after) if after >= DEAD_MILLIS => PathState::Dead {
+                after,
+                charge: self.broken(),
+            },
+            Some(after) if after >= SUSPECT_MILLIS => PathState::Suspect,
+            _ => PathState::Alive,
+        }
+    }
+
+    /// Between which neighbours it broke: behind the last hop that was heard since.
+    fn broken(&self) -> Charge {
+        let mut heard = self.heard.iter().take(self.hops);
+        match heard.rposition(|heard| *heard) {
+            None => Charge::First,
+            Some(last) => Charge::Pair(last, last + 1),
+        }
+    }
+
+    /// The hop that silence makes us ask now.
+    fn due(&self, now: Millis) -> Option<usize> {
+        let since = self.waiting?;
+        let silence = now.since(since);
+        let terminal = self.hops - 1;
+        if !(ASK_MILLIS..DEAD_MILLIS).contains(&silence) {
+            return None;
+        }
+        let first = if silence < SUSPECT_MILLIS {
+            terminal
+        } else {
+            0
+        };
+        let old = |hop: &usize| {
+            let asked = self.asked.get(*hop).copied().flatten();
+            asked.is_none_or(|asked| now.since(asked) >= ASK_MILLIS)
+        };
+        (first..=terminal).find(old)
+    }
+
+    fn ask(&mut self, now: Millis, hop: usize, rng: &mut impl Rng) -> Ask {
+        let mut nonce = [0; 8];
+        rng.fill_bytes(&mut nonce);
+        self.count_sent(now, hop);
+        if let Some(asked) = self.asked.get_mut(hop) {
+            *asked = Some(now);
+        }
+        let up_sent = through(&self.sent, hop);
+        if self.open.len() >= OPEN_MAX {
+            self.open.remove(0);
+        }
+        self.open.push(Open {
+            hop,
+            nonce,
+            at: now,
+            up_sent,
+        });
+        let received = through(&self.received, hop);
+        let probe = Probe {
+            nonce,
+            sent: up_sent,
+            received,
+        };
+        Ask { hop, probe }
+    }
+
+    fn count_sent(&mut self, now: Millis, hop: usize) {
+        if let Some(sent) = self.sent.get_mut(hop) {
+            *sent = sent.saturating_add(1);
+        }
+        if self.waiting.is_none() && hop + 1 == self.hops {
+            self.waiting = Some(now);
+            self.asked = [None; HOPS_MAX];
+            self.heard = [false; HOPS_MAX];
+        }
+    }
+
+    fn is_busy(&self, now: Millis) -> bool {
+        self.last_sent
+            .is_some_and(|sent| now.since(sent) < BUSY_FOR_MILLIS)
+    }
+}
+
+/// Cells that pass `hop`: its own and those of the hops behind it.
+fn through(cells: &[u64; HOPS_MAX], hop: usize) -> u64 {
+    cells
+        .iter()
+        .skip(hop)
+        .fold(0, |sum, cells| sum.saturating_add(*cells))
+}
+
+impl fmt::Debug for Probing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Probing({} hops, waiting: {:?})",
+            self.hops, self.waiting
+        )
+    }
+}
