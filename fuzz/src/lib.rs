@@ -15,6 +15,7 @@ mod cell_down;
 mod cell_model;
 mod cell_parts;
 mod cell_up;
+mod choices;
 mod craft;
 mod fixture;
 mod input;
@@ -68,6 +69,8 @@ targets! {
     "build_answer" => build_answer::run, build_answer::seeds;
     "build_relay" => build_relay::run, build_relay::seeds;
     "build_client" => build_client::run, build_client::seeds;
+    "registry_list" => choices::registry_list, choices::registry_list_seeds;
+    "path_profile" => choices::path_profile, choices::path_profile_seeds;
 }
 
 /// Runs `target` on `bytes`.

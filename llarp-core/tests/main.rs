@@ -21,6 +21,12 @@ mod link_network;
 mod link_redial;
 #[cfg(feature = "net")]
 mod link_requests;
+mod path_choose;
+mod path_guards;
+mod path_health;
+mod path_life;
+mod path_registry;
+mod path_support;
 mod published;
 #[cfg(feature = "net")]
 mod relay_net;

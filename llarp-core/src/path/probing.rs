@@ -23,9 +23,9 @@ const BUSY_MILLIS: (u64, u64) = (4_000, 6_000);
 const BUSY_FOR_MILLIS: u64 = 10_000;
 /// Silence after something was sent: when to ask the terminal, when to ask every hop, when to give
 /// up. A dead relay is noticed within 5 s, the driver's delay included.
-const ASK_MILLIS: u64 = 1_000;
-const SUSPECT_MILLIS: u64 = 2_000;
-const DEAD_MILLIS: u64 = 4_000;
+const ASK_MILLIS: u64 = 750;
+const SUSPECT_MILLIS: u64 = 1_500;
+const DEAD_MILLIS: u64 = 3_000;
 /// How often a path that is silent is looked at.
 const TICK_MILLIS: u64 = 250;
 /// Questions that wait for answers; the oldest gives way.

@@ -256,8 +256,8 @@ pub const BUILD_RETRY_BASE: Duration = Duration::from_millis(200);
 pub const BUILD_RETRY_CAP: Duration = Duration::from_secs(10);
 
 /// How long a client waits for the reply to a build before it starts another one beside it: three
-/// hops of links that take 200 ms there and back, twice.
-pub const BUILD_HEDGE: Duration = Duration::from_millis(1500);
+/// hops of links that take 150 ms there and back, twice.
+pub const BUILD_HEDGE: Duration = Duration::from_secs(1);
 
 /// How long a client waits for the answer to a probe that somebody asked for.
 pub const PROBE_TIME: Duration = Duration::from_secs(5);

@@ -1,0 +1,334 @@
+//! The life of paths on a virtual clock: when they end, how a dead one is noticed, how a pool keeps
+//! enough of them, how often one target is tried.
+
+use std::collections::BTreeMap;
+
+use llarp_core::build::Charge;
+use llarp_core::cell::Probe;
+use llarp_core::crypto::identity::RelayId;
+use llarp_core::path::life::{PathLife, Stage};
+use llarp_core::path::pool::{Action, Isolation, PathNumber, Pool, Purpose};
+use llarp_core::path::{Attempts, Millis, PathState, Probing, Want};
+use llarp_core::wire::limits::{
+    PATH_CELLS_MAX, PATH_LIFE_MILLIS, TARGET_BUILDS_PER_HOUR, TARGETS_MAX,
+};
+
+use crate::support::rng;
+
+#[test]
+fn paths_end_before_their_relays_end_them_and_never_together() {
+    let mut rng = rng(1);
+    let ends: Vec<_> = (0..10_000)
+        .map(|_| PathLife::plan(Millis(0), &mut rng).retire_at().0)
+        .collect();
+    let (low, high) = (PATH_LIFE_MILLIS * 70 / 100, PATH_LIFE_MILLIS * 95 / 100);
+    assert!(ends.iter().all(|end| (low..=high).contains(end)));
+    for tenth in 0..10 {
+        let step = (high - low) / 10;
+        let from = low + tenth * step;
+        let there = ends
+            .iter()
+            .filter(|end| (from..from + step).contains(*end))
+            .count();
+        assert!(
+            (850..1150).contains(&there),
+            "{there} of 1000 in tenth {tenth}"
+        );
+    }
+}
+
+#[test]
+fn a_successor_is_started_before_the_end_by_time_and_by_cells() {
+    let mut rng = rng(2);
+    for _ in 0..1000 {
+        let life = PathLife::plan(Millis(0), &mut rng);
+        let end = life.retire_at();
+        assert_eq!(life.stage(Millis(0), 0), Stage::Fresh);
+        assert_eq!(life.stage(Millis(end.0 - 30_000), 0), Stage::Replace);
+        assert_eq!(life.stage(end, 0), Stage::Retire);
+        assert_eq!(
+            life.stage(Millis(0), PATH_CELLS_MAX * 92 / 100),
+            Stage::Retire
+        );
+        assert_eq!(
+            life.stage(Millis(0), PATH_CELLS_MAX * 68 / 100),
+            Stage::Replace
+        );
+        assert_eq!(
+            life.stage(Millis(0), PATH_CELLS_MAX * 50 / 100),
+            Stage::Fresh
+        );
+    }
+}
+
+/// A path of three hops with a delay of 50 ms a link, of which the links from `broken` on are dead.
+fn run(broken: usize, data_at: &[u64], until: u64) -> (Option<(u64, Charge)>, Vec<(u64, usize)>) {
+    let mut rng = rng(3);
+    let mut probing = Probing::new(3, Millis(0), &mut rng);
+    let (mut asked, mut answers) = (Vec::new(), BTreeMap::new());
+    let mut received = [0_u64; 3];
+    for now in (0..until).step_by(10) {
+        if data_at.contains(&now) {
+            probing.handle_sent(Millis(now), 2, &mut rng);
+        }
+        while let Some(ask) = probing.poll(Millis(now), &mut rng) {
+            asked.push((now, ask.hop));
+            if ask.hop < broken {
+                answers.insert((now + 100 * (ask.hop as u64 + 1), ask.probe.nonce), ask);
+            }
+        }
+        while let Some(entry) = answers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ask = entry.remove();
+            received[ask.hop] += 1;
+            probing.handle_received(ask.hop);
+            let answer = Probe {
+                nonce: ask.probe.nonce,
+                sent: received[ask.hop..].iter().sum(),
+                received: ask.probe.sent,
+            };
+            let answered = probing
+                .handle_answer(Millis(now), ask.hop, &answer)
+                .unwrap();
+            assert_eq!(answered.rtt, 100 * (ask.hop as u64 + 1));
+            assert_eq!((answered.up.lost, answered.down.lost), (0, 0));
+            assert_eq!(
+                probing.handle_answer(Millis(now), ask.hop, &answer),
+                None,
+                "once"
+            );
+        }
+        assert!(probing.wakes_at(Millis(now)) > Millis(now), "no busy loop");
+        if let PathState::Dead { charge, .. } = probing.state(Millis(now)) {
+            return (Some((now, charge)), asked);
+        }
+    }
+    (None, asked)
+}
+
+#[test]
+fn a_dead_relay_on_a_path_with_traffic_is_found_within_5_seconds() {
+    let charges = [Charge::First, Charge::Pair(0, 1), Charge::Pair(1, 2)];
+    for (broken, charge) in charges.into_iter().enumerate() {
+        let (dead, asked) = run(broken, &[20_000], 30_000);
+        let (at, charged) = dead.unwrap();
+        assert!(at - 20_000 <= 4_000, "{at}");
+        assert_eq!(charged, charge, "broken at link {broken}");
+        for hop in 0..3 {
+            assert!(
+                asked.iter().any(|(_, asked)| *asked == hop),
+                "hop {hop} is asked"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_idle_path_is_asked_each_minute_and_a_dead_one_found() {
+    let (dead, asked) = run(3, &[], 600_000);
+    assert_eq!(dead, None);
+    assert!((8..=14).contains(&asked.len()), "{asked:?}");
+    assert!(asked.iter().all(|(_, hop)| *hop == 2));
+    let (dead, _) = run(2, &[], 600_000);
+    let (at, charge) = dead.unwrap();
+    assert!(at <= 79_000 && charge == Charge::Pair(1, 2), "{at}");
+}
+
+#[test]
+fn a_path_with_traffic_that_answers_is_left_alone() {
+    let traffic: Vec<_> = (0..60_000).step_by(100).collect();
+    let (dead, asked) = run(3, &traffic, 60_000);
+    assert_eq!(dead, None);
+    assert!((8..=62).contains(&asked.len()), "{}", asked.len());
+}
+
+#[test]
+fn loss_that_a_full_relay_does_not_explain_shows_in_both_directions() {
+    let mut rng = rng(4);
+    let mut probing = Probing::new(3, Millis(0), &mut rng);
+    let mut minutes = 0;
+    let mut round = |sent: u64, received: u64, lost_up: u64, lost_down: u64| {
+        let now = Millis(minutes * 60_000);
+        minutes += 2;
+        let later = Millis(minutes * 60_000);
+        for _ in 0..sent {
+            probing.handle_sent(now, 2, &mut rng);
+        }
+        for _ in 0..received {
+            probing.handle_received(2);
+        }
+        let ask = probing.poll(later, &mut rng).unwrap();
+        assert_eq!(ask.hop, 2);
+        probing.handle_received(2);
+        let answer = Probe {
+            nonce: ask.probe.nonce,
+            sent: ask.probe.received + 1 + lost_down,
+            received: ask.probe.sent - lost_up,
+        };
+        probing.handle_answer(later, 2, &answer).unwrap()
+    };
+    let fine = round(2000, 2000, 40, 0);
+    assert!(!fine.is_unexplained() && fine.up.lost == 40);
+    assert!(round(500, 0, 40 + 100, 0).is_unexplained(), "100 of 500 up");
+    assert!(round(0, 300, 0, 60).is_unexplained(), "60 of 360 down");
+    assert!(
+        !round(0, 3000, 0, 60 + 60).is_unexplained(),
+        "60 of 3060 down"
+    );
+}
+
+const KEY: Isolation = Isolation {
+    identity: 7,
+    purpose: Purpose::Session,
+};
+
+#[test]
+fn a_pool_makes_before_it_breaks_and_paths_end_apart() {
+    let mut rng = rng(5);
+    let mut pool = Pool::new();
+    pool.set(KEY, Want::Any, 2);
+    let mut building: Vec<(u64, PathNumber)> = Vec::new();
+    let (mut started, mut ends) = (0, Vec::new());
+    for now in (0..3_600_000).step_by(500) {
+        building.retain(|(ready, path)| {
+            let stands = *ready <= now;
+            if stands {
+                pool.built(*path);
+            }
+            !stands
+        });
+        for action in pool.poll(Millis(now), &mut rng) {
+            match action {
+                Action::Start { path, key, want } => {
+                    assert_eq!((key, want), (KEY, Want::Any));
+                    building.push((now + 2_000, path));
+                    started += 1;
+                }
+                Action::Retire(_) => ends.push(now),
+            }
+        }
+        let standing = pool.standing(KEY).len();
+        assert!(
+            now < 2_000 || (2..=4).contains(&standing),
+            "{standing} at {now}"
+        );
+    }
+    assert!(
+        (12..=22).contains(&started),
+        "{started} paths an hour for two"
+    );
+    let together = ends
+        .windows(2)
+        .filter(|pair| pair[1] - pair[0] < 1_000)
+        .count();
+    assert!(together <= 2, "{together} of {}", ends.len());
+}
+
+#[test]
+fn keys_never_share_and_an_unwanted_key_goes() {
+    let mut rng = rng(6);
+    let mut pool = Pool::new();
+    let mailbox = Isolation {
+        purpose: Purpose::Mailbox,
+        ..KEY
+    };
+    pool.set(KEY, Want::Any, 2);
+    pool.set(mailbox, Want::Any, 1);
+    for action in pool.poll(Millis(0), &mut rng) {
+        let Action::Start { path, .. } = action else {
+            panic!("{action:?}")
+        };
+        pool.built(path);
+    }
+    let (session, box_paths) = (pool.standing(KEY), pool.standing(mailbox));
+    assert!((session.len(), box_paths.len()) == (2, 1) && !session.contains(&box_paths[0]));
+    pool.set(KEY, Want::Any, 0);
+    let retired = pool.poll(Millis(1), &mut rng);
+    assert_eq!(retired.len(), 2);
+    assert!(
+        retired
+            .iter()
+            .all(|action| matches!(action, Action::Retire(path) if session.contains(path)))
+    );
+    assert_eq!(pool.standing(KEY), []);
+    assert_eq!(pool.standing(mailbox), box_paths);
+}
+
+#[test]
+fn failed_builds_wait_longer_and_another_end_leaves_the_old_path_until_the_new_one_stands() {
+    let mut rng = rng(7);
+    let mut pool = Pool::new();
+    pool.set(KEY, Want::Any, 1);
+    let mut starts = 0;
+    for now in (0..60_000).step_by(50) {
+        for action in pool.poll(Millis(now), &mut rng) {
+            let Action::Start { path, .. } = action else {
+                panic!("{action:?}")
+            };
+            starts += 1;
+            pool.lost(path, Millis(now), &mut rng);
+        }
+    }
+    assert!((6..=10).contains(&starts), "{starts} in a minute");
+    let now = Millis(200_000);
+    let start = |pool: &mut Pool, rng: &mut _| match pool.poll(now, rng)[..] {
+        [Action::Start { path, .. }] => path,
+        ref other => panic!("{other:?}"),
+    };
+    let old = start(&mut pool, &mut rng);
+    pool.built(old);
+    pool.set(KEY, Want::Terminal(RelayId([1; 32])), 1);
+    let new = start(&mut pool, &mut rng);
+    assert_eq!(pool.standing(KEY), [], "the old one leads elsewhere");
+    assert_eq!(pool.poll(now, &mut rng), [], "but still carries");
+    pool.built(new);
+    assert_eq!(pool.poll(now, &mut rng), [Action::Retire(old)]);
+    assert_eq!(pool.standing(KEY), [new]);
+}
+
+#[test]
+fn builds_towards_one_target_back_off_and_have_a_cap_an_hour() {
+    let mut rng = rng(8);
+    let mut attempts = Attempts::new();
+    let mut started = Vec::new();
+    for now in (0..2 * 3_600_000).step_by(1000) {
+        if attempts.start([1; 32], Millis(now)).is_ok() {
+            started.push(now);
+            attempts.succeeded(&[1; 32]);
+        }
+    }
+    assert_eq!(started.len(), 2 * TARGET_BUILDS_PER_HOUR);
+    let first_hour = started.iter().filter(|start| **start < 3_600_000).count();
+    assert_eq!(
+        first_hour, TARGET_BUILDS_PER_HOUR,
+        "successes count as well"
+    );
+
+    let (mut now, mut waits) = (Millis(0), Vec::new());
+    for _ in 0..14 {
+        attempts.start([2; 32], now).unwrap();
+        attempts.failed(&[2; 32], now, &mut rng);
+        let wait = attempts.start([2; 32], now).unwrap_err().millis;
+        waits.push(wait);
+        now = now.plus(wait);
+    }
+    assert!(
+        (500..=1000).contains(&waits[0]) && waits[13] >= 300_000,
+        "{waits:?}"
+    );
+    assert_eq!(
+        attempts.start([3; 32], Millis(0)),
+        Ok(()),
+        "another target is free"
+    );
+}
+
+#[test]
+fn targets_are_remembered_up_to_a_bound() {
+    let mut attempts = Attempts::new();
+    for target in 0..3 * TARGETS_MAX as u64 {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&target.to_be_bytes());
+        attempts.start(key, Millis(target)).unwrap();
+        assert!(attempts.targets() <= TARGETS_MAX);
+    }
+}
