@@ -23,4 +23,12 @@ mod link_redial;
 mod link_requests;
 mod published;
 mod support;
+#[cfg(feature = "net")]
+mod tunnel_handshake;
+#[cfg(feature = "net")]
+mod tunnel_loss;
+#[cfg(feature = "net")]
+mod tunnel_network;
+#[cfg(feature = "net")]
+mod tunnel_streams;
 mod vectors;

@@ -191,3 +191,88 @@ impl fmt::Debug for Draws {
         f.write_str("Draws(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::kem::KemSecret;
+    use crate::crypto::onion_key::OnionSecret;
+
+    struct One(RelayId, OnionSecret);
+
+    impl TunnelKeys for One {
+        fn relay(&self) -> RelayId {
+            self.0
+        }
+
+        fn find(&self, id: &OnionKeyId) -> Option<StaticKey> {
+            (*id == self.1.id()).then(|| self.1.x25519().clone())
+        }
+    }
+
+    fn one(network: &NetworkId, relay: RelayId) -> (One, FarEnd, Draws) {
+        let draws = Draws::new(&Secret::take(&mut [1; 32]), *network);
+        let x25519 = StaticKey::generate(&mut &draws);
+        let onion = OnionSecret::new(network, &relay, x25519, KemSecret::generate(&mut &draws));
+        let far = FarEnd::Terminal {
+            relay,
+            onion: onion.public(),
+        };
+        (One(relay, onion), far, draws)
+    }
+
+    #[test]
+    fn both_sides_split_alike_and_read_the_other_parameters() {
+        let network = NetworkId::from_name("test");
+        let (keys, far, draws) = one(&network, RelayId([7; 32]));
+        let (expect, first) = call(&network, &far, b"caller", &draws).unwrap();
+        let (theirs, owes) = answer_to(&network, &keys, &first, &draws).unwrap();
+        assert_eq!(theirs, b"caller");
+        let (second, split) = owes.answer(b"callee").unwrap();
+        let (theirs, same) = expect.finish(&second).unwrap();
+        assert_eq!(theirs, b"callee");
+        assert_eq!(split.to_responder, same.to_responder);
+        assert_eq!(split.to_initiator, same.to_initiator);
+        assert_ne!(split.to_initiator, same.to_responder);
+    }
+
+    #[test]
+    fn every_changed_byte_of_either_message_is_refused() {
+        let network = NetworkId::from_name("test");
+        let (keys, far, draws) = one(&network, RelayId([7; 32]));
+        let (_, first) = call(&network, &far, b"caller", &draws).unwrap();
+        for at in 0..first.len() {
+            let mut changed = first.clone();
+            changed[at] ^= 1;
+            let refused = answer_to(&network, &keys, &changed, &draws).err();
+            let unknown = refused == Some(HandshakeError::UnknownKey);
+            assert!(refused.is_some() && unknown == (at < 16), "byte {at}");
+        }
+        for at in 0..b"callee".len() + OVERHEAD {
+            let (expect, first) = call(&network, &far, b"caller", &draws).unwrap();
+            let (_, owes) = answer_to(&network, &keys, &first, &draws).unwrap();
+            let (mut second, _) = owes.answer(b"callee").unwrap();
+            second[at] ^= 1;
+            assert!(expect.finish(&second).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn network_and_relay_are_bound_even_where_the_key_id_is_right() {
+        let network = NetworkId::from_name("test");
+        let (keys, far, draws) = one(&network, RelayId([7; 32]));
+        let (_, first) = call(&network, &far, b"", &draws).unwrap();
+        let other = NetworkId::from_name("other");
+        let refused = answer_to(&other, &keys, &first, &draws).err();
+        assert_eq!(refused, Some(HandshakeError::DoesNotOpen(HandshakeFailed)));
+        let liar = One(RelayId([8; 32]), keys.1);
+        let refused = answer_to(&network, &liar, &first, &draws).err();
+        assert_eq!(refused, Some(HandshakeError::DoesNotOpen(HandshakeFailed)));
+    }
+
+    #[test]
+    fn no_two_draws_are_alike() {
+        let draws = Draws::new(&Secret::take(&mut [1; 32]), NetworkId([0; 32]));
+        assert_ne!(draws.next(), draws.next());
+    }
+}
