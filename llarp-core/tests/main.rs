@@ -33,4 +33,12 @@ mod relay_net;
 #[cfg(feature = "net")]
 mod relay_paths;
 mod support;
+#[cfg(feature = "net")]
+mod tunnel_handshake;
+#[cfg(feature = "net")]
+mod tunnel_loss;
+#[cfg(feature = "net")]
+mod tunnel_network;
+#[cfg(feature = "net")]
+mod tunnel_streams;
 mod vectors;
