@@ -210,7 +210,8 @@ pub(crate) fn echo() -> ServiceName {
 
 /// Sends `len` bytes through an echo and compares what comes back.
 pub(crate) async fn echoed(tunnel: &Tunnel, len: usize) {
-    let bytes: Vec<u8> = (0..len).map(|n| (n * 31 >> 3) as u8 ^ n as u8).collect();
+    let mut bytes = vec![0; len];
+    rng(len as u64).fill_bytes(&mut bytes);
     let stream = tunnel.open_bi(&echo()).await.unwrap();
     let (mut read, mut write) = tokio::io::split(stream);
     let sending = async {

@@ -5,3 +5,4 @@ mod layering;
 mod mutated_inputs;
 mod net;
 mod paths;
+mod tunnels;

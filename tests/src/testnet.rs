@@ -20,6 +20,7 @@ use llarp_core::link::{Endpoint, EndpointConfig, Role};
 use llarp_core::path::{Diversity, Profile};
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use llarp_core::relay::{Handshakes, Relay, RelayConfig};
+use llarp_core::tunnel::Services;
 use quinn::TokioRuntime;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -154,6 +155,7 @@ impl TestNet {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let place = &mut self.places[n];
         let (key, clock) = (Arc::clone(&place.key), place.clock);
+        let id = key.relay_id();
         let role = Role::Relay {
             key: Arc::clone(&key),
             known: Arc::new(self.list.clone()),
@@ -167,6 +169,7 @@ impl TestNet {
             clock,
             seed: Secret::random(&mut rng),
             handshakes: Handshakes::Inline,
+            services: Services::of_relay(id).expect("names"),
         };
         let endpoint = endpoint(&self.net, place.listens, role, &mut rng);
         let relay = Relay::start(config, endpoint).expect("a relay starts");
@@ -235,10 +238,8 @@ impl TestNet {
             clock,
             seed: Secret::random(&mut rng),
         };
-        Client::start(
-            config,
-            endpoint(&self.net, client_address(n), Role::Client, &mut rng),
-        )
+        let endpoint = endpoint(&self.net, client_address(n), Role::Client, &mut rng);
+        Client::start(config, endpoint).expect("a runtime")
     }
 }
 

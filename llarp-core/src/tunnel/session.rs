@@ -64,7 +64,7 @@ impl ClientConfig for Caller {
         let (expect, message) =
             called.map_err(|_| ConnectError::InvalidServerName("the far end's key".into()))?;
         let state = State::Calling {
-            expect,
+            expect: Box::new(expect),
             first: Some(message),
         };
         Ok(Box::new(Session::new(self.network, Side::Caller, state)))
@@ -112,7 +112,7 @@ struct Session {
 
 enum State {
     Calling {
-        expect: ExpectAnswer,
+        expect: Box<ExpectAnswer>,
         first: Option<Vec<u8>>,
     },
     Called {
