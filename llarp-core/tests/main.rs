@@ -22,5 +22,15 @@ mod link_redial;
 #[cfg(feature = "net")]
 mod link_requests;
 mod published;
+#[cfg(feature = "net")]
+mod store_contract;
+#[cfg(feature = "net")]
+mod store_crash;
+#[cfg(feature = "net")]
+mod store_disk;
+#[cfg(feature = "net")]
+mod store_faults;
+#[cfg(feature = "net")]
+mod store_model;
 mod support;
 mod vectors;
