@@ -38,6 +38,10 @@ struct State {
     room: Option<usize>,
     sparse: bool,
     syncs_wait: bool,
+    /// Syncs that have come so far to wait.
+    waiting: u64,
+    /// Good syncs that are left, if they are to end.
+    good_syncs: Option<u64>,
 }
 
 enum Change {
@@ -71,6 +75,14 @@ impl Disk {
         at.is_some_and(|at| at < state.operations)
     }
 
+    /// From now on all goes well.
+    pub(crate) fn repair(&self) {
+        let mut state = self.lock();
+        state.failure = None;
+        state.good_syncs = None;
+        state.failing_reads = 0;
+    }
+
     pub(crate) fn fail_reads(&self, reads: u64) {
         self.lock().failing_reads = reads;
     }
@@ -98,6 +110,16 @@ impl Disk {
     pub(crate) fn let_go(&self) {
         self.lock().syncs_wait = false;
         self.gate.notify_all();
+    }
+
+    /// Syncs that wait.
+    pub(crate) fn syncs_waiting(&self) -> u64 {
+        self.lock().waiting
+    }
+
+    /// Two more syncs go well, which is one commit; all that follow fail.
+    pub(crate) fn fail_syncs_from_the_third(&self) {
+        self.lock().good_syncs = Some(2);
     }
 
     /// The disk after a loss of power: any of the writes that no sync confirmed may be there, in
@@ -224,13 +246,17 @@ impl Medium for Disk {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.waiting += u64::from(state.syncs_wait);
         let mut state = self
             .gate
             .wait_while(state, |state| state.syncs_wait)
             .unwrap();
         if state.operate().is_some() {
             return Err(broken());
+        }
+        if let Some(left) = &mut state.good_syncs {
+            *left = left.checked_sub(1).ok_or_else(broken)?;
         }
         state.syncs += 1;
         state.durable = state.now.clone();

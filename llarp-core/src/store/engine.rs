@@ -78,14 +78,16 @@ impl Engine {
 
     pub(super) fn view(&self) -> Result<View, Fault> {
         let slot = self.slot()?;
-        let open = slot.open.as_ref().ok_or(Fault::Latched)?;
-        let first = open.first.clone();
-        let reading = guarded(|| Ok(open.database.begin_read()?));
-        Ok(View {
-            reading: reading.map_err(|fault| first.explain(fault))?,
-            first,
-            opening: slot.opening,
-        })
+        let opening = slot.opening;
+        let result = match &slot.open {
+            Some(open) => open.view(opening),
+            None => Err(Fault::Latched),
+        };
+        drop(slot);
+        if result.is_err() {
+            let _ = self.reopen(opening);
+        }
+        result
     }
 
     /// Opens the medium anew, unless somebody has done so since opening number `seen`.
@@ -94,7 +96,7 @@ impl Engine {
         if slot.opening != seen && slot.open.is_some() {
             return Ok(());
         }
-        slot.open = None;
+        close(slot.open.take());
         slot.opening += 1;
         slot.open = Some(Open::new(&self.medium, self.options, false)?);
         Ok(())
@@ -114,6 +116,13 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+        close(slot.open.take());
+    }
+}
+
 impl Open {
     fn new(medium: &Arc<dyn Medium>, options: StoreOptions, check: bool) -> Result<Self, Fault> {
         let first = FirstFault::default();
@@ -127,6 +136,16 @@ impl Open {
         Ok(Self {
             database: database.map_err(|fault| first.explain(fault))?,
             first,
+        })
+    }
+
+    fn view(&self, opening: u64) -> Result<View, Fault> {
+        let first = self.first.clone();
+        let reading = guarded(|| Ok(self.database.begin_read()?));
+        Ok(View {
+            reading: reading.map_err(|fault| first.explain(fault))?,
+            first,
+            opening,
         })
     }
 }
@@ -155,7 +174,14 @@ impl View {
                 .transpose()?)
         })?;
         let Some(mut rows) = rows else { return Ok(()) };
-        while let Some((key, value)) = self.explained(|| Ok(rows.next().transpose()?))? {
+        let mut next = || {
+            let row = rows.next().transpose()?;
+            // The engine finds broken pages where it looks for the bytes: that is guarded too.
+            Ok(row.inspect(|(key, value)| {
+                let _ = (key.value(), value.value());
+            }))
+        };
+        while let Some((key, value)) = self.explained(&mut next)? {
             if !visit(key.value(), value.value()) {
                 break;
             }
@@ -243,6 +269,14 @@ fn opened<T>(table: Result<T, TableError>) -> Result<Option<T>, Fault> {
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The engine writes when it is closed in order. What fails then is found when it is next opened.
+fn close(open: Option<Open>) {
+    let _ = guarded(|| {
+        drop(open);
+        Ok(())
+    });
 }
 
 /// The engine trusts a file that was closed in order, and may panic if something else has written

@@ -1,40 +1,84 @@
 //! The directory of a store: a lock and a file, for this user alone.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{Fault, OpenError};
 use super::medium::Medium;
 
 const LOCK_FILE: &str = "store.lock";
 const DATA_FILE: &str = "store.redb";
+/// The data file until it is whole. What a crash leaves of it is made again.
+const NEW_FILE: &str = "store.new";
+
+/// A directory that nobody else has open.
+pub(super) struct LockedDir {
+    dir: PathBuf,
+    lock: File,
+}
 
 /// The data file, and the lock for as long as it is open.
 #[derive(Debug)]
-pub(super) struct LockedFile {
+pub(super) struct DataFile {
     data: File,
-    _lock: File,
+    _lock: Option<File>,
 }
 
-impl LockedFile {
-    /// Makes the directory and the files where they are not there yet.
+impl LockedDir {
+    /// Makes the directory where it is not there yet.
     pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
-        let failed = |error: io::Error| OpenError::from(Fault::of_kind(error.kind()));
         make_private_dir(dir).map_err(failed)?;
-        let lock = open_private(&dir.join(LOCK_FILE)).map_err(failed)?;
+        let lock = private().open(dir.join(LOCK_FILE)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let data = open_private(&dir.join(DATA_FILE)).map_err(failed)?;
-        sync_dir(dir).map_err(failed)?;
-        Ok(Self { data, _lock: lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            lock,
+        })
+    }
+
+    /// Whether there is a data file. Not knowing is an error: a new one would take its place.
+    pub(super) fn has_file(&self) -> Result<bool, OpenError> {
+        self.dir.join(DATA_FILE).try_exists().map_err(failed)
+    }
+
+    /// An empty file to begin with.
+    pub(super) fn new_file(&self) -> Result<DataFile, OpenError> {
+        let file = private().truncate(true).open(self.dir.join(NEW_FILE));
+        Ok(DataFile {
+            data: file.map_err(failed)?,
+            _lock: None,
+        })
+    }
+
+    /// Gives the new file, which is closed, its name.
+    pub(super) fn keep_new_file(&self) -> Result<(), OpenError> {
+        fs::rename(self.dir.join(NEW_FILE), self.dir.join(DATA_FILE)).map_err(failed)?;
+        sync_dir(&self.dir).map_err(failed)
+    }
+
+    pub(super) fn into_file(self) -> Result<DataFile, OpenError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.dir.join(DATA_FILE));
+        Ok(DataFile {
+            data: file.map_err(failed)?,
+            _lock: Some(self.lock),
+        })
     }
 }
 
-impl Medium for LockedFile {
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn failed(error: io::Error) -> OpenError {
+    Fault::of_kind(error.kind()).into()
+}
+
+impl Medium for DataFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.data.metadata()?.len())
     }
@@ -67,12 +111,12 @@ fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(dir)
 }
 
-fn open_private(file: &Path) -> io::Result<File> {
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
+    options
 }
 
 /// Makes the names in a directory durable, and the directory's own name in its parent.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::batch::{Batch, TableId};
 use super::engine::Engine;
 use super::error::{CommitError, OpenError, ReadError};
-use super::file::LockedFile;
+use super::file::LockedDir;
 use super::medium::Medium;
 use super::memory::Memory;
 use super::range::KeyRange;
@@ -58,7 +58,13 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each kind of which says what to do.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        Self::on_medium(Arc::new(LockedFile::open(dir)?), options)
+        let dir = LockedDir::open(dir)?;
+        if !dir.has_file()? {
+            // Made under another name: a crash meanwhile leaves nothing half there.
+            drop(Engine::open(Arc::new(dir.new_file()?), options)?);
+            dir.keep_new_file()?;
+        }
+        Self::on_medium(Arc::new(dir.into_file()?), options)
     }
 
     /// A store on any medium, such as a disk that fails on purpose. Nothing locks it.
@@ -122,17 +128,25 @@ impl Store {
         &self,
         mut look: impl FnMut(&Snapshot<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
+        match (self.attempt(&mut look), &*self.0) {
+            (Err(_), Backend::Disk(_)) => self.attempt(&mut look),
+            (result, _) => result,
+        }
+    }
+
+    /// One look; after a failure the engine is opened anew for the next.
+    fn attempt<T>(
+        &self,
+        look: &mut impl FnMut(&Snapshot<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let snapshot = self.snapshot()?;
         let opening = snapshot.opening();
         let result = look(&snapshot);
         drop(snapshot);
-        match (&result, &*self.0, opening) {
-            (Err(_), Backend::Disk(disk), Some(opening)) => {
-                disk.engine.reopen(opening)?;
-                look(&self.snapshot()?)
-            }
-            _ => result,
+        if let (Err(_), Backend::Disk(disk), Some(opening)) = (&result, &*self.0, opening) {
+            disk.engine.reopen(opening)?;
         }
+        result
     }
 
     fn snapshot(&self) -> Result<Snapshot<'_>, ReadError> {
