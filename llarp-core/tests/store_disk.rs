@@ -129,12 +129,12 @@ impl Disk {
         let mut bytes = state.durable.clone();
         for change in &state.unsynced {
             match change {
-                Change::Len(len) if rng.next_u32() % 2 == 0 => bytes.resize(*len, 0),
+                Change::Len(len) if rng.next_u32().is_multiple_of(2) => bytes.resize(*len, 0),
                 Change::Len(_) => {}
                 Change::Write(offset, data) => {
                     for (sector, data) in data.chunks(SECTOR).enumerate() {
                         let from = offset + sector * SECTOR;
-                        if rng.next_u32() % 2 == 0 {
+                        if rng.next_u32().is_multiple_of(2) {
                             let len = bytes.len().max(from + data.len());
                             bytes.resize(len, 0);
                             bytes[from..from + data.len()].copy_from_slice(data);

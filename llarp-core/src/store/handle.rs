@@ -35,8 +35,8 @@ struct Disk {
 /// How a store on a disk is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Memory for rows that were read or are being written, in bytes. Default 16 MiB, which holds
-    /// the inner pages of a million 1 KB rows; above it rows come from the system's own cache.
+    /// Memory for rows that were read or are being written, in bytes. Default 16 MiB; the rest
+    /// comes from the system's own cache of the file.
     pub cache_bytes: usize,
     /// Reads the whole file and verifies every checksum before the store opens: seconds for each
     /// gigabyte. Default no: a crash leaves nothing that would need it, only a bad disk does.

@@ -10,6 +10,10 @@ use super::error::Fault;
 ///
 /// After a failed write or sync the store opens the same medium again, without knowing which of the
 /// writes since the last good sync took hold.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a size in bytes; nobody asks whether it is zero"
+)]
 pub trait Medium: Debug + Send + Sync + 'static {
     /// Bytes in all.
     ///

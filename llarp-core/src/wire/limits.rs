@@ -203,15 +203,16 @@ pub const STORE_KEY_MAX: usize = 1 << 10;
 /// Bytes of a value in the store: a whole snapshot of a registry in few rows.
 pub const STORE_VALUE_MAX: usize = 1 << 20;
 
-/// Bytes that a row counts beside its key and value: what it takes in memory and in the file.
+/// Bytes that a row counts beside its key and value, roughly what it takes in memory.
 pub const STORE_ROW_COST: usize = 64;
 
-/// Bytes of one batch, rows counted with [`STORE_ROW_COST`]: what one commit holds up others for,
-/// 50 ms on the slowest disk that is any use.
+/// Bytes of one batch, rows counted with [`STORE_ROW_COST`]: bounds for how long one commit holds
+/// up all others.
 pub const STORE_BATCH_MAX: usize = 4 << 20;
 
 /// Bytes of batches that wait for the disk or are being written; above it, callers wait.
 pub const STORE_QUEUE_BYTES: usize = 16 << 20;
 
-/// Batches that one sync makes durable.
+/// Batches that one sync makes durable: 256 KiB of messages, so that the first in a group does not
+/// wait long for the last.
 pub const STORE_GROUP_MAX: usize = 256;
