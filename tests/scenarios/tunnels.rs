@@ -24,7 +24,10 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 
 async fn tunnel(client: &Client) -> (Path, Tunnel) {
     let path = client.build(Want::Any).await.unwrap();
-    let tunnel = client.tunnel(&path).await.unwrap();
+    let tunnel = match client.tunnel(&path).await {
+        Ok(tunnel) => tunnel,
+        Err(error) => panic!("{error}; the path: {:?}", path.end()),
+    };
     (path, tunnel)
 }
 
@@ -74,4 +77,22 @@ fn five_megabytes_go_up_and_down_through_three_percent_loss() {
         assert!(heard == bytes, "not a byte lost or changed");
         assert!(took <= Duration::from_secs(60), "{took:?}");
     });
+}
+
+#[test]
+fn tmp_connects() {
+    for seed in 0..20 {
+        virtual_time(seed, async {
+            let weather = Weather {
+                lost_per_mille: 30,
+                ..Weather::FAIR
+            };
+            let mut net = TestNet::new(seed, weather, 12);
+            let client = net.client(0);
+            let path = client.build(Want::Any).await.unwrap();
+            let started = Instant::now();
+            let tunnel = client.tunnel(&path).await;
+            println!("{seed}: {:?} {:?} {:?}", started.elapsed(), tunnel.err(), path.probe(2).await);
+        });
+    }
 }

@@ -326,3 +326,23 @@ pub const SERVICES_MAX: usize = 64;
 
 /// Bytes of a relay's description of itself.
 pub const DESCRIPTION_MAX: usize = 1 + 32 + 1 + SERVICES_MAX * (1 + SERVICE_NAME_MAX);
+
+/// Bytes of a key in the store: an identity, a day, a hash, with room to spare.
+pub const STORE_KEY_MAX: usize = 1 << 10;
+
+/// Bytes of a value in the store: a whole snapshot of a registry in few rows.
+pub const STORE_VALUE_MAX: usize = 1 << 20;
+
+/// Bytes that a row counts beside its key and value, roughly what it takes in memory.
+pub const STORE_ROW_COST: usize = 64;
+
+/// Bytes of one batch, rows counted with [`STORE_ROW_COST`]: bounds for how long one commit holds
+/// up all others.
+pub const STORE_BATCH_MAX: usize = 4 << 20;
+
+/// Bytes of batches that wait for the disk or are being written; above it, callers wait.
+pub const STORE_QUEUE_BYTES: usize = 16 << 20;
+
+/// Batches that one sync makes durable: 256 KiB of messages, so that the first in a group does not
+/// wait long for the last.
+pub const STORE_GROUP_MAX: usize = 256;
