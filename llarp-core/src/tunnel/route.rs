@@ -4,7 +4,7 @@
 //! over, so that a caller that changes its path is, to the callee, one that migrates. At a caller it
 //! is made of the tunnel's number and never changes: to a caller, the far end stays where it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::carrier::PathNumber;
@@ -17,7 +17,12 @@ pub(super) struct Routes {
     tunnels: BTreeMap<PathNumber, u64>,
     /// The path that a tunnel's packets take now.
     paths: BTreeMap<u64, PathNumber>,
+    /// Tunnels that are over, oldest first, whose last packets may still go out.
+    over: VecDeque<u64>,
 }
+
+/// Tunnels that are over and still known: each has a packet or two to send, within milliseconds.
+const OVER: usize = 64;
 
 /// The path carries a tunnel of ours already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,10 +52,15 @@ impl Routes {
         Ok(())
     }
 
-    /// The tunnel is over.
+    /// The tunnel is over: its paths are free. What QUIC still has to say goes out.
     pub(super) fn close(&mut self, tunnel: u64) {
-        self.paths.remove(&tunnel);
         self.tunnels.retain(|_, other| *other != tunnel);
+        self.over.push_back(tunnel);
+        if self.over.len() > OVER
+            && let Some(oldest) = self.over.pop_front()
+        {
+            self.paths.remove(&oldest);
+        }
     }
 
     /// Where a packet over `path` comes from, in QUIC's eyes.

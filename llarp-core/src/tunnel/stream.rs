@@ -13,7 +13,7 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 use std::io;
 
 use quinn::{RecvStream, SendStream, VarInt};
@@ -327,11 +327,12 @@ impl IncomingStream {
     fn answer(&mut self, status: Status) {
         if let Some((tunnel, mut send, mut recv)) = self.parts.take() {
             let _ = recv.stop(GIVEN_UP);
-            // One byte at the start of a stream: waits for the caller's window alone, if at all.
-            tokio::spawn(async move {
-                let _ = send.write_all(&[status.code()]).await;
-                drop((send, tunnel));
-            });
+            // One byte at the start of a stream waits for nothing, unless the caller gives no window
+            // at all: then the stream is finished without a status, which is no better for it.
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut send).poll_write(&mut cx, &[status.code()]);
+            let _ = send.finish();
+            drop(tunnel);
         }
     }
 }
