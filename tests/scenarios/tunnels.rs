@@ -79,9 +79,11 @@ fn five_megabytes_go_up_and_down_through_three_percent_loss() {
     });
 }
 
+/// Found by this test: a caller that confirmed before the callee's confirmation had come let the
+/// callee forget the handshake, and the tunnel hung.
 #[test]
-fn tmp_connects() {
-    for seed in 0..20 {
+fn a_tunnel_connects_whichever_packet_of_its_handshake_is_lost() {
+    for seed in 0..40 {
         virtual_time(seed, async {
             let weather = Weather {
                 lost_per_mille: 30,
@@ -90,9 +92,8 @@ fn tmp_connects() {
             let mut net = TestNet::new(seed, weather, 12);
             let client = net.client(0);
             let path = client.build(Want::Any).await.unwrap();
-            let started = Instant::now();
             let tunnel = client.tunnel(&path).await;
-            println!("{seed}: {:?} {:?} {:?}", started.elapsed(), tunnel.err(), path.probe(2).await);
+            assert!(tunnel.is_ok(), "seed {seed}: {:?}", tunnel.err());
         });
     }
 }

@@ -124,9 +124,12 @@ enum State {
         answer: Vec<u8>,
         split: Split,
     },
+    /// A caller that waits for the callee's confirmation before it gives its own: with that, the
+    /// callee is done and sends nothing of the handshake again.
+    ExpectAnswer(Split),
     /// The confirmation and the keys of data are still to be written.
     Confirm(Split),
-    /// The far side's confirmation is missing.
+    /// A callee that waits for the caller's confirmation.
     ExpectConfirmation,
     Established,
     Failed,
@@ -237,8 +240,15 @@ impl QuicSession for Session {
     }
 
     fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
-        let read = match self.state {
-            State::Calling { .. } | State::Called { .. } => self.read_message(buf),
+        let read = match mem::replace(&mut self.state, State::Failed) {
+            state @ (State::Calling { .. } | State::Called { .. }) => {
+                self.state = state;
+                self.read_message(buf)
+            }
+            State::ExpectAnswer(split) if buf == CONFIRMATION => {
+                self.state = State::Confirm(split);
+                Ok(())
+            }
             State::ExpectConfirmation if buf == CONFIRMATION => {
                 self.state = State::Established;
                 Ok(())
@@ -267,7 +277,10 @@ impl QuicSession for Session {
                     write_message(&answer, buf);
                 }
                 let keys = Secrets::after(&split, label::TUNNEL_HANDSHAKE, self.network, self.side);
-                self.state = State::Confirm(split);
+                self.state = match self.side {
+                    Side::Caller => State::ExpectAnswer(split),
+                    Side::Callee => State::Confirm(split),
+                };
                 Some(keys.keys())
             }
             State::Confirm(split) => {
@@ -275,7 +288,10 @@ impl QuicSession for Session {
                 let data = Secrets::after(&split, label::TUNNEL_DATA, self.network, self.side);
                 let keys = data.keys();
                 self.data = Some(data);
-                self.state = State::ExpectConfirmation;
+                self.state = match self.side {
+                    Side::Caller => State::Established,
+                    Side::Callee => State::ExpectConfirmation,
+                };
                 Some(keys)
             }
             other => {
