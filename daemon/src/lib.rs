@@ -5,6 +5,7 @@
 //! links over real sockets are the next stage.
 
 pub mod cli;
+pub mod client;
 pub mod demo;
 pub mod devnet;
 pub mod files;
