@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/relay.key    the relay's key (docs/spec/01-crypto.md §7)
 //! DIR/onion.seed   32 bytes that its onion keys are drawn from
+//! DIR/onion.used   there once the relay has served with those keys
 //! FILE             the list of relays (docs/spec/07-path.md §1)
 //! ```
 
@@ -155,13 +156,22 @@ fn config(
     let onion = onion_keys(&network, &key, &Secret::take(&mut seed));
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
+    let used = files.dir.join("onion.used");
+    // Builds to keys that served before could be replays: a restarted relay takes none for the
+    // five minutes that their stamps are good for (docs/spec/03-build.md §5).
+    let replays = if used.try_exists().map_err(FileError::io(&used))? {
+        ReplayCache::after_restart(clock.minute(), &mut rng)
+    } else {
+        files::write_secret(&used, &[])?;
+        ReplayCache::for_fresh_keys(&mut rng)
+    };
     let services =
         Services::of_relay(key.relay_id()).map_err(|error| FileError::malformed(&path, &error))?;
     Ok(RelayConfig {
         network,
         key: Arc::new(key),
         onion: vec![onion],
-        replays: ReplayCache::after_restart(clock.minute(), &mut rng),
+        replays,
         directory: Arc::new(list.clone()),
         clock,
         seed: fresh()?,
