@@ -2,6 +2,7 @@
 
 mod forwarder;
 mod layering;
+mod loopback;
 mod mutated_inputs;
 mod net;
 mod paths;
