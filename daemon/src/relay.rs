@@ -17,9 +17,10 @@ use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{KeyKind, SecretKey, decode_key_file, encode_key_file};
 use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
-use llarp_core::link::{Endpoint, EndpointConfig, Role, StartError};
+use llarp_core::link::{Endpoint, EndpointConfig, Role};
 use llarp_core::registry::RelayList;
-use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig};
+use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig, StartError};
+use llarp_core::tunnel::Services;
 use llarp_core::wire::limits::{KEY_FILE_LEN, RELAY_ENTRY_MAX, RELAYS_MAX};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -64,8 +65,11 @@ pub enum RelayError {
         /// The list.
         list: PathBuf,
     },
-    /// The socket or TLS.
+    /// The socket, TLS, or the runtime.
     #[error("cannot serve: {0}; is another program using the address?")]
+    Link(#[from] llarp_core::link::StartError),
+    /// The relay's driver.
+    #[error("cannot serve: {0}")]
     Start(#[from] StartError),
     /// The operating system.
     #[error("the operating system refuses: {0}")]
@@ -151,6 +155,8 @@ fn config(
     let onion = onion_keys(&network, &key, &Secret::take(&mut seed));
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
+    let services = Services::of_relay(key.relay_id())
+        .map_err(|error| FileError::malformed(&path, &error))?;
     Ok(RelayConfig {
         network,
         key: Arc::new(key),
@@ -160,6 +166,7 @@ fn config(
         clock,
         seed: fresh()?,
         handshakes: Handshakes::OtherThreads,
+        services,
     })
 }
 

@@ -27,10 +27,11 @@ mod guards;
 mod path;
 mod pool;
 mod table;
+mod tunnels;
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -39,13 +40,16 @@ use tokio::time::Instant;
 pub use self::builder::{PathError, TryFailed};
 pub use self::config::ClientConfig;
 pub use self::path::{Path, PathEnd, ProbeError};
+pub use self::tunnels::{Lasting, TunnelError};
 use self::table::Table;
 use crate::clock::Clock;
 use crate::crypto::hash::{NetworkId, derive, label};
+use crate::crypto::identity::RelayId;
 use crate::link::{CloseCode, Endpoint, Protocol, Redialer};
 use crate::path::pool::Isolation;
 use crate::path::{Millis, Profile, Seconds, Want};
 use crate::registry::RelayList;
+use crate::tunnel::{NoRuntime, Tunnel, TunnelConfig, Tunnels};
 
 /// A client. Clones share it; when the last is dropped, its paths end and its links close.
 #[derive(Clone)]
@@ -61,11 +65,12 @@ struct Shared {
     network: NetworkId,
     clock: Clock,
     started: Instant,
-    endpoint: Endpoint,
     redialer: Redialer<ChaCha20Rng>,
     state: Mutex<State>,
     table: Mutex<Table>,
     pool: pool::Driver,
+    /// Set once, before any path is built.
+    tunnels: OnceLock<Tunnels>,
 }
 
 /// What choices are made from.
@@ -77,9 +82,11 @@ struct State {
 }
 
 impl Client {
-    /// Runs a client over `endpoint`, in a tokio runtime. Nothing is sent until a path is wanted.
-    #[must_use]
-    pub fn start(config: ClientConfig, endpoint: Endpoint) -> Self {
+    /// Runs a client over `endpoint`. Nothing is sent until a path is wanted.
+    ///
+    /// # Errors
+    /// [`NoRuntime`] outside of a tokio runtime.
+    pub fn start(config: ClientConfig, endpoint: Endpoint) -> Result<Self, NoRuntime> {
         let generator = |part: &[u8]| {
             let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[part]);
             ChaCha20Rng::from_seed(*seed.expose())
@@ -96,16 +103,20 @@ impl Client {
             network: config.network,
             clock: config.clock,
             started: Instant::now(),
-            redialer: Redialer::new(endpoint.clone(), Protocol::CELLS, generator(b"redial")),
-            endpoint,
+            redialer: Redialer::new(endpoint, Protocol::CELLS, generator(b"redial")),
             state: Mutex::new(state),
             table: Mutex::new(Table::new()),
             pool: pool::Driver::default(),
+            tunnels: OnceLock::new(),
         });
+        let carrier = Arc::new(tunnels::Paths::new(&shared, generator(b"paths")));
+        let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[b"tunnels"]);
+        let tunnels = Tunnels::new(carrier, TunnelConfig::new(config.network, seed))?;
+        let _ = shared.tunnels.set(tunnels);
         tokio::spawn(pool::run(Arc::downgrade(&shared)));
         tokio::spawn(guards::keep_house(Arc::downgrade(&shared)));
         let _alive = Arc::new(Alive(Arc::downgrade(&shared)));
-        Self { shared, _alive }
+        Ok(Self { shared, _alive })
     }
 
     /// Builds a path that belongs to the caller alone. Takes one round trip over its relays, up to
@@ -115,6 +126,23 @@ impl Client {
     /// [`PathError`].
     pub async fn build(&self, want: Want) -> Result<Path, PathError> {
         self.shared.build(want).await
+    }
+
+    /// A tunnel to the terminal of `path`, which ends with the path.
+    ///
+    /// # Errors
+    /// [`TunnelError`].
+    pub async fn tunnel(&self, path: &Path) -> Result<Tunnel, TunnelError> {
+        self.shared.tunnel(path).await
+    }
+
+    /// A tunnel to `relay` that outlives its paths: when one ends or is about to, another is built
+    /// to the same relay, and the tunnel moves.
+    ///
+    /// # Errors
+    /// [`TunnelError`].
+    pub async fn lasting_tunnel(&self, relay: RelayId) -> Result<Lasting, TunnelError> {
+        self.shared.lasting_tunnel(relay).await
     }
 
     /// From now on `count` paths to `want` stand ready for `key`, each replaced before it ends;
@@ -185,6 +213,9 @@ impl Drop for Alive {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.state().suspended = true;
+            if let Some(tunnels) = shared.tunnels.get() {
+                tunnels.close();
+            }
             shared.leave();
         }
     }
@@ -231,8 +262,4 @@ impl Shared {
 /// How long after `now` a time of the pure layers is.
 fn until(now: Millis, then: Millis) -> Instant {
     Instant::now() + Duration::from_millis(then.since(now))
-}
-
-impl table::Deliver for Shared {
-    fn deliver(&self, _path: u64, _packet: &[u8]) {}
 }

@@ -12,9 +12,14 @@
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
 //! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
 //! | [`path`] | a client's choices: relays, guards, the life of a path | `docs/spec/07-path.md` |
-//! | `link` | QUIC between two machines: cells and requests (feature `net`) | `docs/spec/05-link.md` |
+//! | `clock` | the wall clock, real or virtual (feature `net`) | |
+//! | `store` | durable tables with group commit (`net`) | |
+//! | `link` | QUIC between two machines: cells and requests (`net`) | `docs/spec/05-link.md` |
+//! | `tunnel` | encrypted QUIC connections over paths (`net`) | `docs/spec/06-tunnel.md` |
+//! | `relay` | a relay's driver (`net`) | `docs/spec/08-relay.md` |
+//! | `client` | a client's driver: paths, pools, tunnels that last (`net`) | `docs/spec/08-relay.md` |
 //!
-//! All but `link` is **pure**: no socket, task, clock, disk or global random generator. Callers
+//! All above `clock` are **pure**: no socket, task, clock, disk or global random generator. Callers
 //! pass the time and a random generator in; the same inputs give the same bytes. Without the
 //! feature `net`, the pure layers are all there is.
 
@@ -33,10 +38,14 @@ pub mod hop;
 pub mod path;
 
 #[cfg(feature = "net")]
-pub mod client;
-#[cfg(feature = "net")]
 pub mod clock;
+#[cfg(feature = "net")]
+pub mod store;
 #[cfg(feature = "net")]
 pub mod link;
 #[cfg(feature = "net")]
+pub mod tunnel;
+#[cfg(feature = "net")]
 pub mod relay;
+#[cfg(feature = "net")]
+pub mod client;

@@ -32,13 +32,15 @@ mod core;
 mod neighbours;
 mod stats;
 mod tasks;
+mod terminal;
 
 use ::core::fmt;
 use ::core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+use tokio::sync::Notify;
 
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
@@ -48,11 +50,24 @@ use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
 use crate::crypto::onion_key::OnionSecret;
 use crate::hop::LinkId;
-use crate::link::{Endpoint, Handlers, Link, Protocol, Redialer, StartError};
+use crate::link::{Endpoint, Handlers, Link, Protocol, Redialer};
+use crate::tunnel::{Carrier, NoRuntime, TunnelConfig, Tunnels};
+use self::terminal::Terminal;
 
 /// A relay that runs. Dropped, it is gone at once, as if its process had died.
 pub struct Relay {
     shared: Arc<Shared>,
+}
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its endpoint is no relay's, or serves already.
+    #[error(transparent)]
+    Link(#[from] crate::link::StartError),
+    /// It was not started in a tokio runtime.
+    #[error(transparent)]
+    Tunnels(NoRuntime),
 }
 
 struct Shared {
@@ -65,6 +80,10 @@ struct Shared {
     directory: Arc<dyn Directory>,
     onion: Mutex<Arc<[OnionSecret]>>,
     core: Mutex<Core>,
+    /// Set once, before anything is served.
+    tunnels: OnceLock<Tunnels>,
+    /// Tunnels have queued cells.
+    flush_soon: Arc<Notify>,
 }
 
 impl Relay {
@@ -88,8 +107,19 @@ impl Relay {
             directory: config.directory,
             onion: Mutex::new(config.onion.into()),
             core: Mutex::new(core),
+            tunnels: OnceLock::new(),
+            flush_soon: Arc::default(),
             endpoint,
         });
+        let terminal = Arc::new(Terminal(Arc::downgrade(&shared)));
+        let seed = derive(&config.seed, label::RELAY_SEED, &config.network, &[b"tunnels"]);
+        let tunnels = TunnelConfig::new(config.network, seed);
+        let tunnels = Tunnels::new(Arc::clone(&terminal) as Arc<dyn Carrier>, tunnels);
+        let tunnels = tunnels.map_err(StartError::Tunnels)?;
+        tunnels.serve(terminal);
+        let tunnels = shared.tunnels.get_or_init(|| tunnels).clone();
+        tokio::spawn(terminal::serve(tunnels, config.services));
+        tokio::spawn(terminal::flush(Arc::downgrade(&shared)));
         let adopter = Arc::downgrade(&shared);
         let adopt = move |link| {
             if let Some(shared) = adopter.upgrade() {
@@ -140,7 +170,11 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        if let Some(tunnels) = self.shared.tunnels.get() {
+            tunnels.close();
+        }
         self.shared.endpoint.close();
+        self.shared.flush_soon.notify_one();
     }
 }
 

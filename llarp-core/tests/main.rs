@@ -32,5 +32,22 @@ mod published;
 mod relay_net;
 #[cfg(feature = "net")]
 mod relay_paths;
+mod store_contract;
+#[cfg(feature = "net")]
+mod store_crash;
+#[cfg(feature = "net")]
+mod store_disk;
+#[cfg(feature = "net")]
+mod store_faults;
+#[cfg(feature = "net")]
+mod store_model;
 mod support;
+#[cfg(feature = "net")]
+mod tunnel_handshake;
+#[cfg(feature = "net")]
+mod tunnel_loss;
+#[cfg(feature = "net")]
+mod tunnel_network;
+#[cfg(feature = "net")]
+mod tunnel_streams;
 mod vectors;

@@ -61,8 +61,11 @@ fn a_successor_is_started_before_the_end_by_time_and_by_cells() {
     }
 }
 
+/// When a path was found dead and who was charged, and when which hop was asked.
+type Ran = (Option<(u64, Charge)>, Vec<(u64, usize)>);
+
 /// A path of three hops with a delay of 50 ms a link, of which the links from `broken` on are dead.
-fn run(broken: usize, data_at: &[u64], until: u64) -> (Option<(u64, Charge)>, Vec<(u64, usize)>) {
+fn run(broken: usize, data_at: &[u64], until: u64) -> Ran {
     let mut rng = rng(3);
     let mut probing = Probing::new(3, Millis(0), &mut rng);
     let (mut asked, mut answers) = (Vec::new(), BTreeMap::new());

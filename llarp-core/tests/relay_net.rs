@@ -17,6 +17,7 @@ use llarp_core::crypto::secret::Secret;
 use llarp_core::link::{Endpoint, KnownRelays, Link, RecvError, RequestError};
 use llarp_core::relay::control::KIND_BUILD;
 use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig};
+use llarp_core::tunnel::Services;
 use llarp_core::wire::limits::{BODY_LEN, BUILD_REPLY_LEN, CELL_LEN, PATH_ID_LEN};
 use rand_chacha::ChaCha20Rng;
 use tokio::time::timeout;
@@ -65,6 +66,7 @@ impl Relays {
             clock: self.clock,
             seed: Secret::random(&mut rng),
             handshakes: Handshakes::Inline,
+            services: Services::of_relay(id(n)).unwrap(),
         };
         let relay = Relay::start(config, self.net.relay(n, all)).unwrap();
         self.relays.insert(n, relay);

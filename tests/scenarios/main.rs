@@ -8,3 +8,4 @@ mod mutated_inputs;
 mod net;
 mod paths;
 mod raw;
+mod tunnels;

@@ -20,6 +20,7 @@ use llarp_core::link::{Endpoint, EndpointConfig, Role};
 use llarp_core::path::{Diversity, Profile};
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use llarp_core::relay::{Handshakes, Relay, RelayConfig};
+use llarp_core::tunnel::Services;
 use quinn::TokioRuntime;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -161,6 +162,7 @@ impl TestNet {
         let place = &mut self.places[n];
         let key = Arc::clone(place.wrong_key.as_ref().unwrap_or(&place.key));
         let clock = place.clock;
+        let id = key.relay_id();
         let role = Role::Relay {
             key: Arc::clone(&key),
             known: Arc::new(self.list.clone()),
@@ -174,6 +176,7 @@ impl TestNet {
             clock,
             seed: Secret::random(&mut rng),
             handshakes: Handshakes::Inline,
+            services: Services::of_relay(id).expect("names"),
         };
         let endpoint = endpoint(&self.net, place.listens, role, &mut rng);
         let relay = Relay::start(config, endpoint).expect("a relay starts");
@@ -260,10 +263,8 @@ impl TestNet {
             clock,
             seed: Secret::random(&mut rng),
         };
-        Client::start(
-            config,
-            endpoint(&self.net, client_address(n), Role::Client, &mut rng),
-        )
+        let endpoint = endpoint(&self.net, client_address(n), Role::Client, &mut rng);
+        Client::start(config, endpoint).expect("a runtime")
     }
 }
 

@@ -99,6 +99,28 @@ labels! {
     RELAY_SEED = "llarp/1/relay/seed";
     /// Generators of a client's driver.
     CLIENT_SEED = "llarp/1/client/seed";
+    /// Noise prologue of a tunnel to a terminal.
+    TUNNEL_PROLOGUE = "llarp/1/tunnel/prologue";
+    /// Secret of a tunnel's first packets, which anyone can compute.
+    TUNNEL_INITIAL = "llarp/1/tunnel/initial";
+    /// Secret of the packets that confirm a tunnel's handshake.
+    TUNNEL_HANDSHAKE = "llarp/1/tunnel/handshake";
+    /// First secret of a tunnel's data.
+    TUNNEL_DATA = "llarp/1/tunnel/data";
+    /// The secret that follows a secret.
+    TUNNEL_NEXT = "llarp/1/tunnel/next";
+    /// Key of packets under a secret.
+    TUNNEL_PACKET_KEY = "llarp/1/tunnel/packet-key";
+    /// Nonce mask of packets under a secret.
+    TUNNEL_PACKET_IV = "llarp/1/tunnel/packet-iv";
+    /// Key of packet headers under a secret.
+    TUNNEL_HEADER_KEY = "llarp/1/tunnel/header-key";
+    /// Ephemeral keys of a node's handshakes.
+    TUNNEL_EPHEMERAL = "llarp/1/tunnel/ephemeral";
+    /// Key of a node's stateless resets of tunnels.
+    TUNNEL_RESET_KEY = "llarp/1/tunnel/reset-key";
+    /// Seed of the QUIC state machine of a node's tunnels.
+    TUNNEL_QUIC_SEED = "llarp/1/tunnel/quic-seed";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

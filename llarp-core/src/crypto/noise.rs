@@ -1,7 +1,8 @@
-//! `Noise_NKpsk0_25519_ChaChaPoly_BLAKE2b`, the hop handshake, through `snow`.
+//! `Noise_NKpsk0_25519_ChaChaPoly_BLAKE2b`, the hop handshake, and the same without a psk, `NK`, for
+//! tunnels; through `snow`.
 //!
-//! The initiator knows the responder's static key and both share a psk (from the KEM); one message
-//! each way. Deterministic: the ephemeral keys come from the caller's generator. X25519 is
+//! The initiator knows the responder's static key and, at a hop, both share a psk (from the KEM);
+//! one message each way. Deterministic: the ephemeral keys come from the caller's generator. X25519 is
 //! aws-lc's, which takes half the time of a portable one; the rest is snow's own.
 //! Specification: `docs/spec/01-crypto.md` §9.
 
@@ -17,6 +18,9 @@ use resolver::{HopResolver, KeyPair};
 
 /// The pattern and its primitives, as the Noise specification writes them.
 pub const PATTERN: &str = "Noise_NKpsk0_25519_ChaChaPoly_BLAKE2b";
+
+/// The pattern of a tunnel to a terminal, whose caller is anonymous and has no psk.
+pub const PATTERN_NK: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2b";
 
 /// Bytes that each message adds to its payload: an ephemeral key 32, a tag 16.
 pub const OVERHEAD: usize = 32 + 16;
@@ -94,6 +98,31 @@ impl Initiator {
         message: &mut [u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, HandshakeFailed> {
+        Self::begin(remote, Some(psk), prologue, payload, message, rng)
+    }
+
+    /// As [`Initiator::start`], by the pattern [`PATTERN_NK`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_nk(
+        remote: &[u8; 32],
+        prologue: &[u8],
+        payload: &[u8],
+        message: &mut [u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, HandshakeFailed> {
+        Self::begin(remote, None, prologue, payload, message, rng)
+    }
+
+    fn begin(
+        remote: &[u8; 32],
+        psk: Option<&Psk>,
+        prologue: &[u8],
+        payload: &[u8],
+        message: &mut [u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, HandshakeFailed> {
         let resolver = HopResolver::new(None, Ephemeral::new(Secret::random(rng)));
         let mut state = builder(resolver, psk, prologue)
             .and_then(|builder| builder.remote_public_key(remote))
@@ -125,6 +154,31 @@ impl Responder {
         payload: &mut [u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, HandshakeFailed> {
+        Self::receive(key, Some(psk), prologue, message, payload, rng)
+    }
+
+    /// As [`Responder::open`], by the pattern [`PATTERN_NK`].
+    ///
+    /// # Errors
+    /// [`HandshakeFailed`] if the message was not made for this key and prologue.
+    pub fn open_nk(
+        key: &StaticKey,
+        prologue: &[u8],
+        message: &[u8],
+        payload: &mut [u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, HandshakeFailed> {
+        Self::receive(key, None, prologue, message, payload, rng)
+    }
+
+    fn receive(
+        key: &StaticKey,
+        psk: Option<&Psk>,
+        prologue: &[u8],
+        message: &[u8],
+        payload: &mut [u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, HandshakeFailed> {
         let resolver = HopResolver::new(Some(key.0.clone()), Ephemeral::new(Secret::random(rng)));
         let mut state = builder(resolver, psk, prologue)
             // snow wants to know that there is a key; the resolver holds it.
@@ -146,13 +200,16 @@ impl Responder {
 
 fn builder<'b>(
     resolver: HopResolver,
-    psk: &'b Psk,
+    psk: Option<&'b Psk>,
     prologue: &'b [u8],
 ) -> Result<Builder<'b>, snow::Error> {
-    let params: NoiseParams = PATTERN.parse()?;
-    Builder::with_resolver(params, Box::new(resolver))
-        .psk(0, psk.expose())?
-        .prologue(prologue)
+    let pattern = psk.map_or(PATTERN_NK, |_| PATTERN);
+    let params: NoiseParams = pattern.parse()?;
+    let builder = Builder::with_resolver(params, Box::new(resolver)).prologue(prologue)?;
+    match psk {
+        Some(psk) => builder.psk(0, psk.expose()),
+        None => Ok(builder),
+    }
 }
 
 fn write(

@@ -12,6 +12,7 @@ use crate::crypto::onion_key::OnionSecret;
 use crate::crypto::secret::Secret;
 use crate::link::KnownRelays;
 use crate::registry::RelayList;
+use crate::tunnel::Services;
 
 /// The relays that count, and where they are.
 pub trait Directory: KnownRelays {
@@ -54,6 +55,8 @@ pub struct RelayConfig {
     pub seed: Secret<32>,
     /// Where handshakes are computed.
     pub handshakes: Handshakes,
+    /// What it offers at the end of paths; see [`Services::of_relay`].
+    pub services: Services,
 }
 
 impl fmt::Debug for RelayConfig {

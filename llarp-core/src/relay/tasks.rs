@@ -121,7 +121,3 @@ pub(super) async fn keep_house(shared: Weak<Shared>) {
         core.close_unused_links();
     }
 }
-
-impl super::core::Deliver for Shared {
-    fn deliver(&self, _path: crate::hop::PathRef, _packet: &[u8]) {}
-}

@@ -261,3 +261,88 @@ pub const BUILD_HEDGE: Duration = Duration::from_secs(1);
 
 /// How long a client waits for the answer to a probe that somebody asked for.
 pub const PROBE_TIME: Duration = Duration::from_secs(5);
+
+/// Bytes of a tunnel's packet, at most: the data of one cell.
+pub const TUNNEL_PACKET_MAX: usize = CELL_DATA_MAX;
+
+/// Bytes of a tunnel's handshake message. An NK message with QUIC's parameters has about 170.
+pub const TUNNEL_HANDSHAKE_MAX: usize = 1024;
+
+/// Tunnels that a callee keeps at a time: about 16 MiB of state when idle.
+pub const TUNNELS_MAX: usize = 1024;
+
+/// Tunnels that a callee keeps over one path: a client needs one, and two while it changes.
+pub const TUNNELS_PER_PATH: usize = 4;
+
+/// Handshakes of tunnels under way at a callee: 4 MiB of buffers, 20 ms of one core.
+pub const TUNNEL_HANDSHAKES_MAX: usize = 128;
+
+/// Handshakes of tunnels under way over one path.
+pub const TUNNEL_HANDSHAKES_PER_PATH: usize = 2;
+
+/// Bytes that QUIC buffers for a tunnel before its first packet is looked at.
+pub const TUNNEL_INCOMING_BUFFER: u64 = 16 << 10;
+
+/// How long a tunnel's handshake may take: four round trips of a slow path, with losses.
+pub const TUNNEL_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// Silence after which a tunnel is dead: time to build another path and move to it.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(60);
+
+/// How often a caller breaks silence, unless told otherwise: a third of [`TUNNEL_IDLE`].
+pub const TUNNEL_KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Packets that have arrived and wait for QUIC, of all tunnels of a node: 5.1 MiB, 100 ms at
+/// 50 MB/s. What exceeds them is dropped, as a network would.
+pub const TUNNEL_INBOX_PACKETS: usize = 4096;
+
+/// Bytes under way to a caller and from it, a tunnel: 80 MB/s over 100 ms.
+pub const TUNNEL_WINDOW: u32 = 8 << 20;
+
+/// Bytes that a callee holds for an application that does not read, a tunnel: 2 GiB for all
+/// [`TUNNELS_MAX`] at the worst.
+pub const TUNNEL_ACCEPT_WINDOW: u32 = 2 << 20;
+
+/// Bytes of datagrams that a tunnel holds, each way. The oldest are dropped first.
+pub const TUNNEL_DATAGRAM_BUFFER: usize = 1 << 20;
+
+/// Streams that a caller has open on a tunnel at a time.
+pub const TUNNEL_STREAMS: u32 = 64;
+
+/// Packets that need an acknowledgement before one is sent: each is a cell at three relays.
+pub const TUNNEL_ACK_EVERY: u32 = 10;
+
+/// Packets under one key of a tunnel; then the key is renewed. 1.3 GiB.
+pub const TUNNEL_KEY_PACKETS: u64 = 1 << 20;
+
+/// Characters of a service's name.
+pub const SERVICE_NAME_MAX: usize = 32;
+
+/// How long a caller may take to name the service that a stream is for.
+pub const STREAM_HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Names of services in a relay's description of itself.
+pub const SERVICES_MAX: usize = 64;
+
+/// Bytes of a relay's description of itself.
+pub const DESCRIPTION_MAX: usize = 1 + 32 + 1 + SERVICES_MAX * (1 + SERVICE_NAME_MAX);
+
+/// Bytes of a key in the store: an identity, a day, a hash, with room to spare.
+pub const STORE_KEY_MAX: usize = 1 << 10;
+
+/// Bytes of a value in the store: a whole snapshot of a registry in few rows.
+pub const STORE_VALUE_MAX: usize = 1 << 20;
+
+/// Bytes that a row counts beside its key and value, roughly what it takes in memory.
+pub const STORE_ROW_COST: usize = 64;
+
+/// Bytes of one batch, rows counted with [`STORE_ROW_COST`]: bounds for how long one commit holds
+/// up all others.
+pub const STORE_BATCH_MAX: usize = 4 << 20;
+
+/// Bytes of batches that wait for the disk or are being written; above it, callers wait.
+pub const STORE_QUEUE_BYTES: usize = 16 << 20;
+
+/// Batches that one sync makes durable: 256 KiB of messages, so that the first in a group does not
+/// wait long for the last.
+pub const STORE_GROUP_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! The hop handshake against cacophony's vector, both sides byte for byte.
+//! The handshakes of hops and tunnels against cacophony's vector, both sides byte for byte.
 
 use core::convert::Infallible;
 
@@ -6,7 +6,7 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use llarp_core::crypto::identity::X25519Secret;
 use llarp_core::crypto::noise::{
-    HandshakeFailed, Initiator, OVERHEAD, PATTERN, Psk, Responder, Split, StaticKey,
+    HandshakeFailed, Initiator, OVERHEAD, PATTERN, PATTERN_NK, Psk, Responder, Split, StaticKey,
 };
 use llarp_core::crypto::secret::Secret;
 use rand_core::{TryCryptoRng, TryRng};
@@ -18,7 +18,7 @@ use super::{Bytes, Hex, secret, vectors};
 struct Vector {
     protocol_name: String,
     prologue: Bytes,
-    psk: Hex<32>,
+    psk: Option<Hex<32>>,
     init_ephemeral: Hex<32>,
     init_remote_static: Hex<32>,
     resp_static: Hex<32>,
@@ -55,9 +55,15 @@ impl TryRng for OneKey {
 impl TryCryptoRng for OneKey {}
 
 impl Vector {
-    fn published() -> Self {
-        let mut vectors = vectors(include_str!("noise_nkpsk0.json"), 1);
-        vectors.pop().unwrap()
+    /// The hop's, then the tunnel's.
+    fn published() -> [Self; 2] {
+        let mut hop = vectors(include_str!("noise_nkpsk0.json"), 1);
+        let mut tunnel = vectors(include_str!("noise_nk.json"), 1);
+        [hop.pop().unwrap(), tunnel.pop().unwrap()]
+    }
+
+    fn psk(&self) -> Option<Psk> {
+        self.psk.as_ref().map(|psk| Psk::new(secret(psk.0)))
     }
 
     fn start(&self) -> (Initiator, Vec<u8>) {
@@ -65,27 +71,25 @@ impl Vector {
             panic!("the vector has messages")
         };
         let mut message = vec![0; first.payload.0.len() + OVERHEAD];
-        let initiator = Initiator::start(
-            &self.init_remote_static.0,
-            &Psk::new(secret(self.psk.0)),
-            &self.prologue.0,
-            &first.payload.0,
-            &mut message,
-            &mut OneKey(Some(self.init_ephemeral.0)),
-        );
+        let (remote, prologue) = (&self.init_remote_static.0, &self.prologue.0);
+        let mut rng = OneKey(Some(self.init_ephemeral.0));
+        let payload = &first.payload.0;
+        let initiator = match self.psk() {
+            Some(psk) => Initiator::start(remote, &psk, prologue, payload, &mut message, &mut rng),
+            None => Initiator::start_nk(remote, prologue, payload, &mut message, &mut rng),
+        };
         (initiator.unwrap(), message)
     }
 
     fn open(&self, message: &[u8]) -> Result<(Responder, Vec<u8>), HandshakeFailed> {
         let mut payload = vec![0; message.len() - OVERHEAD];
-        let responder = Responder::open(
-            &StaticKey::new(&X25519Secret::new(secret(self.resp_static.0))),
-            &Psk::new(secret(self.psk.0)),
-            &self.prologue.0,
-            message,
-            &mut payload,
-            &mut OneKey(Some(self.resp_ephemeral.0)),
-        )?;
+        let key = StaticKey::new(&X25519Secret::new(secret(self.resp_static.0)));
+        let prologue = &self.prologue.0;
+        let mut rng = OneKey(Some(self.resp_ephemeral.0));
+        let responder = match self.psk() {
+            Some(psk) => Responder::open(&key, &psk, prologue, message, &mut payload, &mut rng),
+            None => Responder::open_nk(&key, prologue, message, &mut payload, &mut rng),
+        }?;
         Ok((responder, payload))
     }
 
@@ -119,21 +123,27 @@ fn open_transport(key: &Secret<32>, count: u64, message: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_handshake_agrees_with_the_published_vector_on_both_sides() {
-    let vector = Vector::published();
-    assert_eq!(vector.protocol_name, PATTERN);
-    let secret = X25519Secret::new(secret(vector.resp_static.0));
-    assert_eq!(
-        StaticKey::new(&secret).public(),
-        &vector.init_remote_static.0
-    );
-    let [ours, theirs] = vector.run();
-    assert_eq!(ours.to_responder, theirs.to_responder);
-    assert_eq!(ours.to_initiator, theirs.to_initiator);
+    for (vector, pattern) in Vector::published().into_iter().zip([PATTERN, PATTERN_NK]) {
+        assert_eq!(vector.protocol_name, pattern);
+        let secret = X25519Secret::new(secret(vector.resp_static.0));
+        assert_eq!(
+            StaticKey::new(&secret).public(),
+            &vector.init_remote_static.0
+        );
+        let [ours, theirs] = vector.run();
+        assert_eq!(ours.to_responder, theirs.to_responder);
+        assert_eq!(ours.to_initiator, theirs.to_initiator);
+    }
 }
 
 #[test]
 fn the_split_keys_open_the_published_transport_messages() {
-    let vector = Vector::published();
+    for vector in Vector::published() {
+        the_split_opens(&vector);
+    }
+}
+
+fn the_split_opens(vector: &Vector) {
     let [keys, _] = vector.run();
     let transport = &vector.messages[2..];
     assert_eq!(transport.len(), 4);
@@ -150,7 +160,12 @@ fn the_split_keys_open_the_published_transport_messages() {
 
 #[test]
 fn every_flipped_bit_of_a_handshake_message_is_refused() {
-    let vector = Vector::published();
+    for vector in Vector::published() {
+        flipped_bits_are_refused(&vector);
+    }
+}
+
+fn flipped_bits_are_refused(vector: &Vector) {
     vector.run();
     let (request, answer) = (
         &vector.messages[0].ciphertext.0,

@@ -1,0 +1,229 @@
+//! Tunnels over a client's paths, and those that outlive them.
+
+use core::fmt;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use chacha20::ChaCha20Rng;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::builder::PathError;
+use super::path::Path;
+use super::table::{Deliver, SendError};
+use super::{Shared, until};
+use crate::crypto::identity::RelayId;
+use crate::path::Want;
+use crate::path::life::PathLife;
+use crate::tunnel::{Carrier, ConnectError, FarEnd, Full, PathNumber, Tunnel};
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TunnelError {
+    /// There is no path to carry it.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The far end did not answer as it should.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The path's terminal has left the list of relays since the path was built.
+    #[error("the terminal is no relay any more; build another path")]
+    Unlisted,
+}
+
+/// A client's paths, as its tunnels know them. Tunnels do not keep a client alive.
+pub(super) struct Paths {
+    shared: Weak<Shared>,
+    /// Of its own: tunnels send while the client's state is locked.
+    rng: Mutex<ChaCha20Rng>,
+}
+
+impl Paths {
+    pub(super) fn new(shared: &Arc<Shared>, rng: ChaCha20Rng) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            rng: Mutex::new(rng),
+        }
+    }
+}
+
+impl Carrier for Paths {
+    fn send(&self, path: PathNumber, packet: &[u8]) -> Result<(), Full> {
+        let (Some(shared), Ok(path)) = (self.shared.upgrade(), u64::try_from(path.0)) else {
+            return Ok(());
+        };
+        let now = shared.now();
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        match shared.table().send_data(path, packet, now, &mut *rng) {
+            Err(SendError::Full) => Err(Full),
+            Ok(()) | Err(SendError::Closed) => Ok(()),
+        }
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = self.shared.upgrade();
+        shared.map_or(Poll::Ready(()), |shared| shared.table().poll_room(cx))
+    }
+}
+
+impl fmt::Debug for Paths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Paths")
+    }
+}
+
+impl Deliver for Shared {
+    fn deliver(&self, path: u64, packet: &[u8]) {
+        if let Some(tunnels) = self.tunnels.get() {
+            tunnels.deliver(PathNumber(path.into()), packet);
+        }
+    }
+}
+
+/// A tunnel that outlives its paths. Dropped, it stops moving, and ends with the path it is on.
+pub struct Lasting {
+    tunnel: Tunnel,
+    path: watch::Receiver<Path>,
+    mover: AbortHandle,
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.mover.abort();
+    }
+}
+
+impl Lasting {
+    /// The tunnel.
+    #[must_use]
+    pub const fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    /// The path that it takes now.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        self.path.borrow().clone()
+    }
+
+    /// Resolves with the path when the tunnel has moved to another one; `None` when it moves no
+    /// more. Cancel-safe.
+    pub async fn moved(&mut self) -> Option<Path> {
+        self.path.changed().await.ok()?;
+        Some(self.path.borrow_and_update().clone())
+    }
+}
+
+impl fmt::Debug for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lasting").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) async fn tunnel(self: &Arc<Self>, path: &Path) -> Result<Tunnel, TunnelError> {
+        let far = self.terminal_of(path).ok_or(TunnelError::Unlisted)?;
+        let tunnels = self.tunnels.get().ok_or(PathError::Suspended)?;
+        let number = PathNumber(path.number().into());
+        Ok(tunnels.connect(number, far).await?)
+    }
+
+    pub(super) async fn lasting_tunnel(
+        self: &Arc<Self>,
+        relay: RelayId,
+    ) -> Result<Lasting, TunnelError> {
+        let path = self.build(Want::Terminal(relay)).await?;
+        let far = self.terminal_of(&path).ok_or(TunnelError::Unlisted)?;
+        let tunnels = self.tunnels.get().ok_or(PathError::Suspended)?;
+        let number = PathNumber(path.number().into());
+        let tunnel = tunnels.connect(number, far).await?;
+        let (moves, moved) = watch::channel(path);
+        let mover = Mover {
+            shared: Arc::downgrade(self),
+            relay,
+            tunnel: tunnel.clone(),
+            moves,
+        };
+        Ok(Lasting {
+            tunnel,
+            path: moved,
+            mover: tokio::spawn(mover.run()).abort_handle(),
+        })
+    }
+
+    fn terminal_of(&self, path: &Path) -> Option<FarEnd> {
+        let relay = *path.hops().expose().last()?;
+        let onion = self.state().relays.get(&relay)?.onion.clone();
+        Some(FarEnd::Terminal { relay, onion })
+    }
+}
+
+/// Keeps a tunnel on a path that carries.
+struct Mover {
+    shared: Weak<Shared>,
+    relay: RelayId,
+    tunnel: Tunnel,
+    moves: watch::Sender<Path>,
+}
+
+/// How long a path that a tunnel has left still takes what is under way on it.
+const AFTERGLOW: Duration = Duration::from_secs(2);
+
+/// How long to wait when no path can be had, as while the client is suspended.
+const NO_PATH_WAIT: Duration = Duration::from_secs(1);
+
+impl Mover {
+    async fn run(self) {
+        let mut path = self.moves.borrow().clone();
+        while let Some(replace_at) = self.replace_at() {
+            tokio::select! {
+                biased;
+                _ = self.tunnel.closed() => return,
+                _ = path.ended() => (),
+                () = sleep_until(replace_at) => (),
+            }
+            let Some(next) = self.next_path().await else {
+                return;
+            };
+            let number = PathNumber(next.number().into());
+            if self.tunnel.move_to(number).is_err() {
+                return;
+            }
+            let left = core::mem::replace(&mut path, next.clone());
+            tokio::spawn(async move {
+                sleep(AFTERGLOW).await;
+                drop(left);
+            });
+            self.moves.send_replace(next);
+        }
+    }
+
+    /// When a path that starts now is to be replaced; `None` if the client is gone.
+    fn replace_at(&self) -> Option<Instant> {
+        let shared = self.shared.upgrade()?;
+        let now = shared.now();
+        let life = PathLife::plan(now, &mut shared.fork_rng());
+        Some(until(now, life.wakes_at(now)))
+    }
+
+    /// Another path to the same relay; `None` if the tunnel or the client is gone.
+    async fn next_path(&self) -> Option<Path> {
+        loop {
+            let shared = self.shared.upgrade()?;
+            tokio::select! {
+                biased;
+                _ = self.tunnel.closed() => return None,
+                built = shared.build(Want::Terminal(self.relay)) => {
+                    if let Ok(path) = built {
+                        return Some(path);
+                    }
+                }
+            }
+            drop(shared);
+            sleep(NO_PATH_WAIT).await;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The socket that QUIC sees: packets of all paths of a node.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
+
+use super::carrier::{Carrier, PathNumber};
+use super::route::{Routes, caller_address};
+use crate::wire::limits::{TUNNEL_INBOX_PACKETS, TUNNEL_PACKET_MAX};
+
+/// Between QUIC and the carrier.
+#[derive(Debug)]
+pub(super) struct Socket {
+    carrier: Arc<dyn Carrier>,
+    pub(super) routes: RwLock<Routes>,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    waiting: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Buffers that have served, to serve again.
+    spare: Vec<Vec<u8>>,
+    waker: Option<Waker>,
+}
+
+impl Socket {
+    pub(super) fn new(carrier: Arc<dyn Carrier>) -> Self {
+        Self {
+            carrier,
+            routes: RwLock::default(),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// Queues a packet that came over `path`, or drops it if the queue is full.
+    pub(super) fn deliver(&self, path: PathNumber, packet: &[u8]) {
+        if packet.is_empty() || packet.len() > TUNNEL_PACKET_MAX {
+            return;
+        }
+        let source = self.routes().source(path);
+        let waker = self.inbox().put(source, packet);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn routes(&self) -> std::sync::RwLockReadGuard<'_, Routes> {
+        // The table's methods leave it whole wherever they could panic.
+        self.routes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn routes_mut(&self) -> std::sync::RwLockWriteGuard<'_, Routes> {
+        self.routes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    fn put(&mut self, source: SocketAddr, packet: &[u8]) -> Option<Waker> {
+        if self.waiting.len() >= TUNNEL_INBOX_PACKETS {
+            return None;
+        }
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(packet);
+        self.waiting.push_back((source, buffer));
+        self.waker.take()
+    }
+
+    fn take(&mut self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> usize {
+        let mut count = 0;
+        for (buf, meta) in bufs.iter_mut().zip(meta) {
+            let Some((addr, packet)) = self.waiting.pop_front() else {
+                break;
+            };
+            // QUIC's buffers hold 1472 bytes, a packet at most 1277: nothing is cut off.
+            let len = packet.len().min(buf.len());
+            if let (Some(to), Some(from)) = (buf.get_mut(..len), packet.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            *meta = RecvMeta {
+                addr,
+                len,
+                stride: len,
+                ecn: None,
+                dst_ip: None,
+            };
+            self.spare.push(packet);
+            count += 1;
+        }
+        count
+    }
+}
+
+impl AsyncUdpSocket for Socket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Room(Arc::clone(&self.carrier)))
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        // A tunnel that is gone, or a packet that no cell carries: dropped, as a network would.
+        let Some(path) = self.routes().path(transmit.destination) else {
+            return Ok(());
+        };
+        if transmit.contents.len() > TUNNEL_PACKET_MAX {
+            return Ok(());
+        }
+        let sent = self.carrier.send(path, transmit.contents);
+        sent.map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut inbox = self.inbox();
+        match inbox.take(bufs, meta) {
+            0 => {
+                inbox.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            count => Poll::Ready(Ok(count)),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(caller_address(0))
+    }
+
+    fn may_fragment(&self) -> bool {
+        false
+    }
+}
+
+/// Wakes one tunnel when the carrier may take packets again.
+#[derive(Debug)]
+struct Room(Arc<dyn Carrier>);
+
+impl UdpPoller for Room {
+    fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_room(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
+}

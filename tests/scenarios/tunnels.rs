@@ -1,0 +1,99 @@
+//! Tunnels over real paths: echo, bulk through loss, relays that die in mid-stream.
+
+use core::time::Duration;
+
+use llarp_core::client::{Client, Path};
+use llarp_core::path::Want;
+use llarp_core::tunnel::{ServiceName, Tunnel, describe};
+use llarp_tests::net::{Weather, virtual_time};
+use llarp_tests::testnet::TestNet;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::time::Instant;
+
+fn echo() -> ServiceName {
+    ServiceName::new("echo/1").unwrap()
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    ChaCha20Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
+}
+
+async fn tunnel(client: &Client) -> (Path, Tunnel) {
+    let path = client.build(Want::Any).await.unwrap();
+    let tunnel = match client.tunnel(&path).await {
+        Ok(tunnel) => tunnel,
+        Err(error) => panic!("{error}; the path: {:?}", path.end()),
+    };
+    (path, tunnel)
+}
+
+/// Sends `bytes` to the echo and hears them back; what came, and how long it took.
+async fn echoed(tunnel: &Tunnel, bytes: &[u8]) -> (Vec<u8>, Duration) {
+    let started = Instant::now();
+    let stream = tunnel.open_bi(&echo()).await.unwrap();
+    let (mut receive, mut send) = split(stream);
+    let sent = bytes.to_vec();
+    let sending = tokio::spawn(async move {
+        send.write_all(&sent).await.unwrap();
+        send.shutdown().await.unwrap();
+    });
+    let mut heard = Vec::new();
+    receive.read_to_end(&mut heard).await.unwrap();
+    sending.await.unwrap();
+    (heard, started.elapsed())
+}
+
+#[test]
+fn an_echo_over_three_hops_comes_back_whole_in_one_round_trip() {
+    virtual_time(1, async {
+        let mut net = TestNet::new(1, Weather::FAIR, 12);
+        let client = net.client(0);
+        let (path, tunnel) = tunnel(&client).await;
+        let (heard, first) = echoed(&tunnel, b"hello").await;
+        assert_eq!(heard, b"hello");
+        // Six links of 20 ms, and whole milliseconds of tokio's timers.
+        assert!(first <= Duration::from_millis(150), "{first:?}");
+        let described = describe(&tunnel).await.unwrap();
+        assert_eq!(Some(&described.relay), path.hops().expose().last());
+    });
+}
+
+#[test]
+fn five_megabytes_go_up_and_down_through_three_percent_loss() {
+    virtual_time(2, async {
+        let weather = Weather {
+            lost_per_mille: 30,
+            ..Weather::FAIR
+        };
+        let mut net = TestNet::new(2, weather, 12);
+        let client = net.client(0);
+        let (_path, tunnel) = tunnel(&client).await;
+        let bytes = noise(2, 5_000_000);
+        let (heard, took) = echoed(&tunnel, &bytes).await;
+        assert!(heard == bytes, "not a byte lost or changed");
+        assert!(took <= Duration::from_secs(60), "{took:?}");
+    });
+}
+
+/// Found by this test: a caller that confirmed before the callee's confirmation had come let the
+/// callee forget the handshake, and the tunnel hung.
+#[test]
+fn a_tunnel_connects_whichever_packet_of_its_handshake_is_lost() {
+    for seed in 0..40 {
+        virtual_time(seed, async {
+            let weather = Weather {
+                lost_per_mille: 30,
+                ..Weather::FAIR
+            };
+            let mut net = TestNet::new(seed, weather, 12);
+            let client = net.client(0);
+            let path = client.build(Want::Any).await.unwrap();
+            let tunnel = client.tunnel(&path).await;
+            assert!(tunnel.is_ok(), "seed {seed}: {:?}", tunnel.err());
+        });
+    }
+}
