@@ -27,6 +27,7 @@ mod guards;
 mod path;
 mod pool;
 mod table;
+mod tries;
 mod tunnels;
 
 use core::fmt;
@@ -40,8 +41,8 @@ use tokio::time::Instant;
 pub use self::builder::{PathError, TryFailed};
 pub use self::config::ClientConfig;
 pub use self::path::{Path, PathEnd, ProbeError};
-pub use self::tunnels::{Lasting, TunnelError};
 use self::table::Table;
+pub use self::tunnels::{Lasting, TunnelError};
 use crate::clock::Clock;
 use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
@@ -110,7 +111,12 @@ impl Client {
             tunnels: OnceLock::new(),
         });
         let carrier = Arc::new(tunnels::Paths::new(&shared, generator(b"paths")));
-        let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[b"tunnels"]);
+        let seed = derive(
+            &config.seed,
+            label::CLIENT_SEED,
+            &config.network,
+            &[b"tunnels"],
+        );
         let tunnels = Tunnels::new(carrier, TunnelConfig::new(config.network, seed))?;
         let _ = shared.tunnels.set(tunnels);
         tokio::spawn(pool::run(Arc::downgrade(&shared)));

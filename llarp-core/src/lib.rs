@@ -38,14 +38,14 @@ pub mod hop;
 pub mod path;
 
 #[cfg(feature = "net")]
-pub mod clock;
+pub mod client;
 #[cfg(feature = "net")]
-pub mod store;
+pub mod clock;
 #[cfg(feature = "net")]
 pub mod link;
 #[cfg(feature = "net")]
-pub mod tunnel;
-#[cfg(feature = "net")]
 pub mod relay;
 #[cfg(feature = "net")]
-pub mod client;
+pub mod store;
+#[cfg(feature = "net")]
+pub mod tunnel;

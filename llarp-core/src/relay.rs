@@ -45,6 +45,7 @@ use tokio::sync::Notify;
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
 pub use self::stats::Stats;
+use self::terminal::Terminal;
 use crate::clock::Clock;
 use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
@@ -52,7 +53,6 @@ use crate::crypto::onion_key::OnionSecret;
 use crate::hop::LinkId;
 use crate::link::{Endpoint, Handlers, Link, Protocol, Redialer};
 use crate::tunnel::{Carrier, NoRuntime, TunnelConfig, Tunnels};
-use self::terminal::Terminal;
 
 /// A relay that runs. Dropped, it is gone at once, as if its process had died.
 pub struct Relay {
@@ -112,7 +112,12 @@ impl Relay {
             endpoint,
         });
         let terminal = Arc::new(Terminal(Arc::downgrade(&shared)));
-        let seed = derive(&config.seed, label::RELAY_SEED, &config.network, &[b"tunnels"]);
+        let seed = derive(
+            &config.seed,
+            label::RELAY_SEED,
+            &config.network,
+            &[b"tunnels"],
+        );
         let tunnels = TunnelConfig::new(config.network, seed);
         let tunnels = Tunnels::new(Arc::clone(&terminal) as Arc<dyn Carrier>, tunnels);
         let tunnels = tunnels.map_err(StartError::Tunnels)?;

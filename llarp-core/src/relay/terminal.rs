@@ -71,7 +71,10 @@ pub(super) async fn serve(tunnels: Tunnels, services: Services) {
 /// Sends what tunnels have queued, once for all that one wake-up of theirs makes.
 pub(super) async fn flush(shared: Weak<Shared>) {
     loop {
-        let Some(wait) = shared.upgrade().map(|shared| Arc::clone(&shared.flush_soon)) else {
+        let Some(wait) = shared
+            .upgrade()
+            .map(|shared| Arc::clone(&shared.flush_soon))
+        else {
             return;
         };
         wait.notified().await;
