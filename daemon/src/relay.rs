@@ -155,8 +155,8 @@ fn config(
     let onion = onion_keys(&network, &key, &Secret::take(&mut seed));
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
-    let services = Services::of_relay(key.relay_id())
-        .map_err(|error| FileError::malformed(&path, &error))?;
+    let services =
+        Services::of_relay(key.relay_id()).map_err(|error| FileError::malformed(&path, &error))?;
     Ok(RelayConfig {
         network,
         key: Arc::new(key),

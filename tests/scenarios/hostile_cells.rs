@@ -269,7 +269,8 @@ fn cells_of_another_link_are_nobodys() {
             sent.await.unwrap();
         }
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(scene.dropped(), 100);
+        assert_eq!(scene.net.relay(1).unwrap().stats().dropped, 100);
+        assert_eq!(scene.dropped(), 100, "none went on");
         assert!(scene.act(Act::Pass).await, "the path has no strike");
         scene.the_other_lives().await;
     });
