@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::path::{self, BenchError};
 use crate::{demo, relay};
 
 /// The llarp daemon: onion-routed paths that people can trust with who talks to whom.
@@ -31,6 +32,28 @@ enum Command {
     /// addresses. The relay serves UDP at its own address of the list, says so in one line, and
     /// runs until SIGTERM or SIGINT, after which it tells its peers and leaves.
     Relay(RelayArgs),
+    /// Measure what things cost, on relays of its own over loopback.
+    ///
+    /// Figures depend on the machine and on what else it does: compare only what was measured in
+    /// the same hour. docs/benchmarks.md says what each figure means.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Three-hop paths: builds, round trips, throughput, CPU and memory of relays.
+    Path {
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Repetitions; a figure is their median.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        reps: usize,
+        /// Size of a transfer.
+        #[arg(long, value_name = "MIB", default_value_t = 256)]
+        mib: u64,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +70,9 @@ struct RelayArgs {
     /// Also stop when standard input ends.
     #[arg(long)]
     until_stdin_ends: bool,
+    /// Offer what `bench` needs. Anybody could use it to load the relay.
+    #[arg(long, hide = true)]
+    dangerous_bench_services: bool,
 }
 
 /// Runs what the command line asks for, with its text to `out`.
@@ -56,6 +82,10 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
         Command::Relay(args) => {
             let ran = relay::run(&args.into(), out);
             ("relay", ran.map_err(|error| error.to_string()))
+        }
+        Command::Bench(Bench::Path { json, reps, mib }) => {
+            let ran = bench_path(json, path::Options { reps, mib }, out);
+            ("bench", ran.map_err(|error| error.to_string()))
         }
     };
     match ran {
@@ -68,6 +98,16 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
     }
 }
 
+fn bench_path(json: bool, options: path::Options, out: &mut dyn Write) -> Result<(), BenchError> {
+    let report = path::run(options, &mut std::io::stderr())?;
+    if json {
+        report.write_json(out)?;
+    } else {
+        report.write_table(out)?;
+    }
+    Ok(())
+}
+
 impl From<RelayArgs> for relay::RelayFiles {
     fn from(args: RelayArgs) -> Self {
         Self {
@@ -75,6 +115,7 @@ impl From<RelayArgs> for relay::RelayFiles {
             relays: args.relays,
             network: args.network,
             until_stdin_ends: args.until_stdin_ends,
+            bench_services: args.dangerous_bench_services,
         }
     }
 }

@@ -1,34 +1,55 @@
-//! The demo: a path over three relays, in memory, step by step.
+//! The demo: relays that are real processes, a path over them, an echo, and a relay killed.
 //!
-//! The relays are the library's own state machines and every byte that a link would carry is made
-//! and parsed; there is no network between them yet. Each scene is judged by what comes out of it,
-//! and the first that goes wrong ends the demo with an error.
+//! Each scene is judged by what can be seen from outside of the transport: bytes that came back,
+//! processes that are gone. The first that goes wrong ends the demo with an error.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
-use llarp_core::build::{
-    AwaitNext, BuildHop, BuildReply, BuildRequest, Minute, OpenedBuild, RefusalCause, RelayContext,
-    ReplayCache, open_build, start_build,
-};
-use llarp_core::cell::{
-    Body, Command, HopKeys, InboundLayers, MiddleHop, OutboundLayers, PathId, TerminalHop,
-};
-use llarp_core::crypto::hash::NetworkId;
-use llarp_core::crypto::identity::{RelayId, SecretKey};
-use llarp_core::crypto::onion_key::{OnionPublic, OnionSecret};
-use llarp_core::wire::limits::{BODY_LEN, BUILD_REQUEST_LEN, CELL_LEN};
+use llarp_core::client::{Lasting, Path, PathError, ProbeError, TunnelError};
+use llarp_core::path::Want;
+use llarp_core::tunnel::{ServiceName, StreamError, Tunnel, describe};
+use llarp_core::wire::limits::{BUILD_REQUEST_LEN, CELL_LEN};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use tokio::time::timeout;
+
+use crate::client::{self, ClientError};
+use crate::devnet::{Devnet, DevnetError, NETWORK};
+use crate::relay::fresh;
+
+/// Relays of the demo.
+const RELAYS: usize = 12;
+/// How long the tunnel may take to move: what the protocol promises for a path in use.
+const MOVE_TIME: Duration = Duration::from_secs(10);
 
 /// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// Standard output is gone.
-    #[error("writing its output: {0}")]
-    Output(#[from] io::Error),
-    /// The operating system gives no randomness.
+    /// Standard output is gone, or there is no runtime.
+    #[error("the operating system refuses: {0}")]
+    System(#[from] io::Error),
+    /// No randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
+    /// The relays.
+    #[error(transparent)]
+    Devnet(#[from] DevnetError),
+    /// The client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A hop did not answer.
+    #[error("a hop did not answer: {0}")]
+    Probe(#[from] ProbeError),
+    /// No tunnel.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    /// A stream broke.
+    #[error("a stream broke: {0}")]
+    Stream(#[from] StreamError),
     /// A scene did not go as it should.
     #[error("scene {scene:?} did not go as it should: {what}")]
     Scene {
@@ -41,271 +62,192 @@ pub enum DemoError {
 
 type Result<T, E = DemoError> = std::result::Result<T, E>;
 
-struct Relay {
-    id: RelayId,
-    onion: [OnionSecret; 1],
-    public: OnionPublic,
-    replays: ReplayCache,
-}
-
-struct Demo<'a> {
-    out: &'a mut dyn Write,
-    network: NetworkId,
-    now: Minute,
-    rng: ChaCha20Rng,
-    relays: Vec<Relay>,
-}
-
-/// What a built path leaves behind.
-struct Built {
-    client: Vec<HopKeys>,
-    relays: Vec<HopKeys>,
-    request: BuildRequest,
-}
-
 /// Runs all scenes.
 ///
 /// # Errors
 /// [`DemoError`] names the first scene that did not go as it should.
 pub fn run(out: &mut dyn Write) -> Result<()> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    let network = NetworkId::from_name("demo");
-    let mut rng = ChaCha20Rng::from_seed(seed);
-    let relays = (0..3).map(|_| Relay::new(&network, &mut rng)).collect();
-    let now = Minute::at(unix_now());
-    let mut demo = Demo {
-        out,
-        network,
-        now,
-        rng,
-        relays,
-    };
-    let built = demo.build_a_path()?;
-    demo.send_cells(&built)?;
-    demo.garble_a_cell(&built)?;
-    demo.replay_the_build(&built)?;
-    writeln!(demo.out, "\nAll four scenes went as they should.")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(scenes(out))
+}
+
+async fn scenes(out: &mut dyn Write) -> Result<()> {
+    let mut devnet = start_relays(out)?;
+    let client = client::on_loopback(NETWORK, devnet.list.clone())?;
+    let path = client.build(Want::Any).await?;
+    show_path(out, &path).await?;
+    let terminal = *path.hops().expose().last().ok_or_else(|| no_hops("path"))?;
+    drop(path);
+    let mut lasting = client.lasting_tunnel(terminal).await?;
+    echo_scene(out, &lasting).await?;
+    kill_scene(out, &mut devnet, &mut lasting).await?;
+    writeln!(out, "\nAll four scenes went as they should.")?;
     Ok(())
 }
 
-impl Relay {
-    fn new(network: &NetworkId, rng: &mut ChaCha20Rng) -> Self {
-        let id = SecretKey::generate(rng).relay_id();
-        let onion = OnionSecret::generate(network, &id, rng);
-        Self {
-            id,
-            public: onion.public(),
-            onion: [onion],
-            replays: ReplayCache::for_fresh_keys(rng),
-        }
+fn start_relays(out: &mut dyn Write) -> Result<Devnet> {
+    let started = Instant::now();
+    let devnet = Devnet::start(RELAYS)?;
+    writeln!(
+        out,
+        "1. {RELAYS} relays run, each a process of its own on a UDP port of 127.0.0.1, ready in {}.",
+        millis(started.elapsed())
+    )?;
+    Ok(devnet)
+}
+
+async fn show_path(out: &mut dyn Write, path: &Path) -> Result<()> {
+    const SCENE: &str = "path";
+    let hops = path.hops();
+    let hops = hops.expose();
+    check(SCENE, hops.len() == 3, "a path has three hops")?;
+    writeln!(
+        out,
+        "2. Alice builds a path: one message of {BUILD_REQUEST_LEN} bytes, one round trip, {}.",
+        millis(path.built_in())
+    )?;
+    print_hops(out, path).await
+}
+
+async fn print_hops(out: &mut dyn Write, path: &Path) -> Result<()> {
+    let hops = path.hops();
+    for (hop, (relay, role)) in hops
+        .expose()
+        .iter()
+        .zip(["guard", "middle", "terminal"])
+        .enumerate()
+    {
+        let rtt = path.probe(hop).await?;
+        writeln!(out, "     {role:<9} {relay}  answers in {}", millis(rtt))?;
+    }
+    Ok(())
+}
+
+async fn echo_scene(out: &mut dyn Write, lasting: &Lasting) -> Result<()> {
+    const SCENE: &str = "echo";
+    let tunnel = lasting.tunnel();
+    let described = describe(tunnel).await;
+    let described = described.map_err(|error| failed(SCENE, &error))?;
+    let hops = lasting.path();
+    let terminal = hops.hops().expose().last().copied();
+    check(
+        SCENE,
+        Some(described.relay) == terminal,
+        "the terminal says its own name",
+    )?;
+    let started = Instant::now();
+    check(
+        SCENE,
+        echo(tunnel, b"hello, terminal").await? == b"hello, terminal",
+        "an echo",
+    )?;
+    let rtt = started.elapsed();
+    let bytes = noise(1 << 20)?;
+    let started = Instant::now();
+    check(
+        SCENE,
+        echo(tunnel, &bytes).await? == bytes,
+        "a mebibyte comes back as it went",
+    )?;
+    writeln!(
+        out,
+        "3. Through a tunnel to the terminal, in cells of {CELL_LEN} bytes: an echo in {}, \
+         1 MiB there and back in {}.",
+        millis(rtt),
+        millis(started.elapsed())
+    )?;
+    Ok(())
+}
+
+async fn kill_scene(out: &mut dyn Write, devnet: &mut Devnet, lasting: &mut Lasting) -> Result<()> {
+    const SCENE: &str = "kill";
+    let before = lasting.path();
+    let middle = *before
+        .hops()
+        .expose()
+        .get(1)
+        .ok_or_else(|| no_hops(SCENE))?;
+    let pid = devnet.pid(&middle);
+    check(
+        SCENE,
+        devnet.kill(&middle)?,
+        "the middle relay was a process",
+    )?;
+    check(SCENE, pid.is_some_and(is_gone), "it is one no longer")?;
+    writeln!(
+        out,
+        "4. The middle relay is killed (SIGKILL), while Alice sends."
+    )?;
+    let killed = Instant::now();
+    let tunnel = lasting.tunnel().clone();
+    let sending = tokio::spawn(async move { echo(&tunnel, b"still there?").await });
+    let moved = timeout(MOVE_TIME, lasting.moved()).await;
+    let Ok(Some(path)) = moved else {
+        let what = format!("the tunnel moved within {} s", MOVE_TIME.as_secs());
+        return check(SCENE, false, &what);
+    };
+    let took = killed.elapsed();
+    check(
+        SCENE,
+        !path.hops().expose().contains(&middle),
+        "another path, without it",
+    )?;
+    let heard = sending.await.map_err(|error| failed(SCENE, &error))??;
+    check(
+        SCENE,
+        heard == b"still there?",
+        "what was sent meanwhile comes back",
+    )?;
+    writeln!(
+        out,
+        "     Noticed, and the tunnel moved to another path after {}; the same stream went on:",
+        millis(took)
+    )?;
+    print_hops(out, &path).await
+}
+
+/// What the terminal's echo sends back.
+async fn echo(tunnel: &Tunnel, bytes: &[u8]) -> Result<Vec<u8>> {
+    let name = ServiceName::new("echo/1").map_err(|error| failed("echo", &error))?;
+    let stream = tunnel.open_bi(&name).await?;
+    let (mut receive, mut send) = tokio::io::split(stream);
+    let sent = bytes.to_vec();
+    let sending = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        send.write_all(&sent).await?;
+        send.shutdown().await
+    });
+    let mut heard = Vec::with_capacity(bytes.len());
+    tokio::io::AsyncReadExt::read_to_end(&mut receive, &mut heard).await?;
+    sending.await.map_err(|error| failed("echo", &error))??;
+    Ok(heard)
+}
+
+fn noise(len: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    ChaCha20Rng::from_seed(*fresh()?.expose()).fill_bytes(&mut bytes);
+    Ok(bytes)
+}
+
+/// Whether no process of this number is there, as the system sees it.
+fn is_gone(pid: u32) -> bool {
+    !std::path::Path::new("/proc/self").exists()
+        || !std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn millis(time: Duration) -> String {
+    match time.as_secs_f64() * 1000.0 {
+        few if few < 10.0 => format!("{few:.2} ms"),
+        some if some < 1000.0 => format!("{some:.0} ms"),
+        many => format!("{:.1} s", many / 1000.0),
     }
 }
 
-impl Demo<'_> {
-    fn build_a_path(&mut self) -> Result<Built> {
-        const SCENE: &str = "build";
-        let hops: Vec<_> = self.relays.iter().map(hop).collect();
-        let path_id = PathId::random(&mut self.rng);
-        let (request, expect) = start_build(&self.network, &hops, path_id, self.now, &mut self.rng)
-            .map_err(|error| failed(SCENE, &error))?;
-        writeln!(
-            self.out,
-            "1. Alice builds a path: one message of {BUILD_REQUEST_LEN} bytes, one round trip."
-        )?;
-        let (reply, relays) = self.carry(request.clone())?;
-        let client = expect
-            .handle_reply(reply)
-            .map_err(|error| failed(SCENE, &error))?;
-        let same = client.iter().zip(&relays).all(|(a, b)| a.up() == b.up());
-        check(
-            SCENE,
-            same && client.len() == 3,
-            "both ends hold the same keys",
-        )?;
-        for (relay, role) in self.relays.iter().zip(["guard", "middle", "terminal"]) {
-            writeln!(self.out, "     {role:<9} {}", relay.id)?;
-        }
-        Ok(Built {
-            client,
-            relays,
-            request,
-        })
-    }
-
-    /// Carries a request to the terminal and the reply back, as bytes.
-    fn carry(&mut self, mut request: BuildRequest) -> Result<(BuildReply, Vec<HopKeys>)> {
-        const SCENE: &str = "build";
-        let mut waiting: Vec<AwaitNext> = Vec::new();
-        let (mut reply, mut keys) = loop {
-            request = BuildRequest::decode(&request.encode()).map_err(|e| failed(SCENE, &e))?;
-            let opened = self.open(waiting.len(), request);
-            let path_id = PathId::random(&mut self.rng);
-            match opened.map_err(|error| failed(SCENE, &error))? {
-                OpenedBuild::Forward(build) => {
-                    let (next, wait) = build.into_next(path_id);
-                    waiting.push(wait);
-                    request = next;
-                }
-                OpenedBuild::Terminal(build) => {
-                    let (keys, reply) = build
-                        .accept(path_id, &mut self.rng)
-                        .map_err(|error| failed(SCENE, &error))?;
-                    break (reply, vec![keys]);
-                }
-            }
-        };
-        while let Some(wait) = waiting.pop() {
-            reply = BuildReply::decode(&reply.encode()).map_err(|e| failed(SCENE, &e))?;
-            let path_id = PathId::random(&mut self.rng);
-            let (own, answered) = wait
-                .accept(reply, path_id)
-                .map_err(|error| failed(SCENE, &error))?;
-            keys.insert(0, own);
-            reply = answered;
-        }
-        Ok((reply, keys))
-    }
-
-    fn open(&mut self, hop: usize, request: BuildRequest) -> Result<OpenedBuild, RefusalCause> {
-        let relay = &mut self.relays[hop];
-        let context = RelayContext {
-            network: &self.network,
-            relay: &relay.id,
-            now: self.now,
-        };
-        let keys = relay.onion.as_slice();
-        open_build(context, keys, &mut relay.replays, request, &mut self.rng)
-            .map_err(|refusal| refusal.cause)
-    }
-
-    fn send_cells(&mut self, built: &Built) -> Result<()> {
-        const SCENE: &str = "cells";
-        let mut links = Links::new(built);
-        writeln!(
-            self.out,
-            "2. A cell each way: always {CELL_LEN} bytes, another face on every link."
-        )?;
-        let mut body = links
-            .seal_up(b"hello, terminal")
-            .map_err(|e| failed(SCENE, &e))?;
-        let mut faces = vec![face(&body)];
-        for middle in &mut links.middle {
-            middle.peel(&mut body).map_err(|e| failed(SCENE, &e))?;
-            faces.push(face(&body));
-        }
-        let opened = links
-            .terminal
-            .open(&mut body)
-            .map_err(|e| failed(SCENE, &e))?;
-        check(
-            SCENE,
-            opened == (Command::Data, b"hello, terminal"),
-            "it arrives whole",
-        )?;
-        let heard = String::from_utf8_lossy(opened.1);
-        writeln!(self.out, "     up    {} -> {heard:?}", faces.join(" -> "))?;
-
-        let mut body: Body = [0; BODY_LEN];
-        let answer = b"hello, Alice";
-        let sealed = links.terminal.seal(Command::Data, answer, &mut body);
-        sealed.map_err(|error| failed(SCENE, &error))?;
-        let mut faces = vec![face(&body)];
-        for middle in links.middle.iter_mut().rev() {
-            middle.wrap(&mut body).map_err(|e| failed(SCENE, &e))?;
-            faces.push(face(&body));
-        }
-        let arrived = links
-            .inbound
-            .open(&mut body)
-            .map_err(|e| failed(SCENE, &e))?;
-        check(
-            SCENE,
-            arrived.hop == 2 && arrived.data == answer,
-            "it comes back whole",
-        )?;
-        let heard = String::from_utf8_lossy(arrived.data);
-        writeln!(self.out, "     down  {} -> {heard:?}", faces.join(" -> "))?;
-        Ok(())
-    }
-
-    fn garble_a_cell(&mut self, built: &Built) -> Result<()> {
-        const SCENE: &str = "tagging";
-        let mut links = Links::new(built);
-        let mut body = links.seal_up(b"tagged?").map_err(|e| failed(SCENE, &e))?;
-        let bit = usize::try_from(self.rng.next_u32()).unwrap_or(0) % (BODY_LEN * 8);
-        body[bit / 8] ^= 1 << (bit % 8);
-        for middle in &mut links.middle {
-            middle.peel(&mut body).map_err(|e| failed(SCENE, &e))?;
-        }
-        let Err(discarded) = links.terminal.open(&mut body) else {
-            return check(SCENE, false, "a changed cell must not open");
-        };
-        writeln!(
-            self.out,
-            "3. The guard flips bit {bit} of a cell, to recognise it later: {discarded}."
-        )?;
-        Ok(())
-    }
-
-    fn replay_the_build(&mut self, built: &Built) -> Result<()> {
-        const SCENE: &str = "replay";
-        let Err(cause) = self.open(0, built.request.clone()) else {
-            return check(SCENE, false, "a replayed build must not open");
-        };
-        check(
-            SCENE,
-            cause == RefusalCause::Replayed,
-            "it is refused as a replay",
-        )?;
-        writeln!(
-            self.out,
-            "4. Somebody replays Alice's build message: {cause}."
-        )?;
-        Ok(())
-    }
-}
-
-/// The layers of a built path, at both ends and between.
-struct Links {
-    out: OutboundLayers,
-    inbound: InboundLayers,
-    middle: Vec<MiddleHop>,
-    terminal: TerminalHop,
-}
-
-impl Links {
-    fn new(built: &Built) -> Self {
-        let (terminal, middle) = built.relays.split_last().map_or_else(
-            || unreachable!("a built path has hops"),
-            |(terminal, middle)| (TerminalHop::new(terminal), middle),
-        );
-        Self {
-            out: OutboundLayers::new(&built.client),
-            inbound: InboundLayers::new(&built.client),
-            middle: middle.iter().map(MiddleHop::new).collect(),
-            terminal,
-        }
-    }
-
-    fn seal_up(&mut self, data: &[u8]) -> Result<Body, llarp_core::cell::SealError> {
-        let mut body = [0; BODY_LEN];
-        self.out.seal(2, Command::Data, data, &mut body)?;
-        Ok(body)
-    }
-}
-
-fn hop(relay: &Relay) -> BuildHop<'_> {
-    BuildHop {
-        relay: &relay.id,
-        onion: &relay.public,
-    }
-}
-
-/// The first bytes of a body, to look at.
-fn face(body: &Body) -> String {
-    let shown = body.iter().take(4);
-    shown.map(|byte| format!("{byte:02x}")).collect()
+fn no_hops(scene: &'static str) -> DemoError {
+    let what = "expected that a path has hops".to_owned();
+    DemoError::Scene { scene, what }
 }
 
 fn failed(scene: &'static str, error: &dyn std::error::Error) -> DemoError {
@@ -316,13 +258,4 @@ fn failed(scene: &'static str, error: &dyn std::error::Error) -> DemoError {
 fn check(scene: &'static str, holds: bool, expected: &str) -> Result<()> {
     let what = format!("expected that {expected}");
     holds.then_some(()).ok_or(DemoError::Scene { scene, what })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the daemon is where the clock is read"
-)]
-fn unix_now() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| since.as_secs())
 }

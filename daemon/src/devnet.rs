@@ -1,9 +1,9 @@
 //! A network of one's own on loopback: keys and a list in a folder, a process for each relay.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{RelayId, SecretKey};
@@ -11,6 +11,7 @@ use llarp_core::crypto::secret::Secret;
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::files::{self, FileError};
@@ -54,6 +55,7 @@ pub struct Devnet {
 struct Process {
     id: RelayId,
     child: Child,
+    said: Option<BufReader<ChildStdout>>,
 }
 
 impl Devnet {
@@ -62,6 +64,18 @@ impl Devnet {
     /// # Errors
     /// [`DevnetError`].
     pub fn start(count: usize) -> Result<Self, DevnetError> {
+        Self::start_with(count, &[])
+    }
+
+    /// The same, of relays that offer what benches need.
+    ///
+    /// # Errors
+    /// [`DevnetError`].
+    pub fn start_for_bench(count: usize) -> Result<Self, DevnetError> {
+        Self::start_with(count, &["--dangerous-bench-services"])
+    }
+
+    fn start_with(count: usize, more: &[&str]) -> Result<Self, DevnetError> {
         let dir = tempfile::Builder::new().prefix("llarp-devnet-").tempdir()?;
         let mut rng = ChaCha20Rng::from_seed(*relay::fresh()?.expose());
         let mut contacts = Vec::new();
@@ -78,8 +92,8 @@ impl Devnet {
             _dir: dir,
         };
         for (number, id) in order.into_iter().enumerate() {
-            let child = spawn(&folder(devnet._dir.path(), number), &listed)?;
-            devnet.relays.push(Process { id, child });
+            let child = spawn(&folder(devnet._dir.path(), number), &listed, more)?;
+            devnet.relays.push(Process::new(id, child));
         }
         devnet
             .relays
@@ -93,6 +107,17 @@ impl Devnet {
     pub fn pid(&self, relay: &RelayId) -> Option<u32> {
         let process = self.relays.iter().find(|process| process.id == *relay)?;
         Some(process.child.id())
+    }
+
+    /// One of the counts of a relay ([`llarp_core::relay::Stats`]), which it is asked for.
+    ///
+    /// # Errors
+    /// The relay is gone, or does not count that.
+    pub fn stat(&mut self, relay: &RelayId, name: &str) -> io::Result<u64> {
+        let process = self.relays.iter_mut().find(|process| process.id == *relay);
+        let stats = process.ok_or(io::ErrorKind::NotFound)?.stats()?;
+        let count = stats.get(name).and_then(Value::as_u64);
+        count.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Kills a relay (SIGKILL) and waits until it is gone. `false`: there is no such relay.
@@ -111,16 +136,33 @@ impl Devnet {
 }
 
 impl Process {
-    fn await_ready(&mut self) -> Result<(), DevnetError> {
-        let mut said = String::new();
-        if let Some(out) = &mut self.child.stdout {
-            BufReader::new(out).read_line(&mut said)?;
+    fn new(id: RelayId, mut child: Child) -> Self {
+        let said = child.stdout.take().map(BufReader::new);
+        Self { id, child, said }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if let Some(said) = &mut self.said {
+            said.read_line(&mut line)?;
         }
+        Ok(line)
+    }
+
+    fn await_ready(&mut self) -> Result<(), DevnetError> {
+        let said = self.line()?;
         if said.starts_with(&format!("ready {}", self.id)) {
             return Ok(());
         }
         let relay = self.id;
         Err(DevnetError::NotReady { relay, said })
+    }
+
+    fn stats(&mut self) -> io::Result<Value> {
+        if let Some(stdin) = &mut self.child.stdin {
+            stdin.write_all(b"stats\n")?;
+        }
+        serde_json::from_str(&self.line()?).map_err(io::Error::other)
     }
 }
 
@@ -160,7 +202,7 @@ fn free_ports(count: usize) -> io::Result<Vec<u16>> {
 }
 
 /// This program again, as a relay that ends when its standard input does.
-fn spawn(dir: &Path, listed: &Path) -> io::Result<Child> {
+fn spawn(dir: &Path, listed: &Path, more: &[&str]) -> io::Result<Child> {
     Command::new(std::env::current_exe()?)
         .arg("relay")
         .arg("--dir")
@@ -168,6 +210,7 @@ fn spawn(dir: &Path, listed: &Path) -> io::Result<Child> {
         .arg("--relays")
         .arg(listed)
         .args(["--network", NETWORK, "--until-stdin-ends"])
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

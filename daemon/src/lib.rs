@@ -4,7 +4,9 @@
 //! transport, which is `llarp-core`. So far there is one command, [`demo`], and it runs in memory:
 //! links over real sockets are the next stage.
 
+pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod demo;
 pub mod devnet;
 pub mod files;

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/relay.key    the relay's key (docs/spec/01-crypto.md §7)
 //! DIR/onion.seed   32 bytes that its onion keys are drawn from
+//! DIR/onion.used   there once the relay has served with those keys
 //! FILE             the list of relays (docs/spec/07-path.md §1)
 //! ```
 
@@ -19,14 +20,17 @@ use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
 use llarp_core::link::{Endpoint, EndpointConfig, Role};
 use llarp_core::registry::RelayList;
-use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig, StartError};
+use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig, StartError, Stats};
 use llarp_core::tunnel::Services;
+use llarp_core::wire::WireError;
 use llarp_core::wire::limits::{KEY_FILE_LEN, RELAY_ENTRY_MAX, RELAYS_MAX};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use tokio::io::{AsyncReadExt, stdin};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bench::services::with_bench_services;
 use crate::files::{self, FileError};
 
 /// How long a relay that was told to stop waits for its peers to leave.
@@ -46,6 +50,8 @@ pub struct RelayFiles {
     pub network: String,
     /// Whether it also stops when its standard input ends, so that it does not outlive a parent.
     pub until_stdin_ends: bool,
+    /// Whether it offers what benches need, which anybody could use to load it.
+    pub bench_services: bool,
 }
 
 /// Why a relay does not run.
@@ -136,7 +142,10 @@ async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError
     let relay = Relay::start(config, endpoint)?;
     writeln!(out, "ready {id} {address}")?;
     out.flush()?;
-    told_to_stop(files.until_stdin_ends).await?;
+    tokio::select! {
+        stopped = told_to_stop() => stopped?,
+        asked = answer_stdin(&relay, out), if files.until_stdin_ends => asked?,
+    }
     relay.drain(PATIENCE).await;
     Ok(())
 }
@@ -155,19 +164,36 @@ fn config(
     let onion = onion_keys(&network, &key, &Secret::take(&mut seed));
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
-    let services =
-        Services::of_relay(key.relay_id()).map_err(|error| FileError::malformed(&path, &error))?;
+    let used = files.dir.join("onion.used");
+    // Builds to keys that served before could be replays: a restarted relay takes none for the
+    // five minutes that their stamps are good for (docs/spec/03-build.md §5).
+    let replays = if used.try_exists().map_err(FileError::io(&used))? {
+        ReplayCache::after_restart(clock.minute(), &mut rng)
+    } else {
+        files::write_secret(&used, &[])?;
+        ReplayCache::for_fresh_keys(&mut rng)
+    };
+    let services = services(&key, files.bench_services)
+        .map_err(|error| FileError::malformed(&path, &error))?;
     Ok(RelayConfig {
         network,
         key: Arc::new(key),
         onion: vec![onion],
-        replays: ReplayCache::after_restart(clock.minute(), &mut rng),
+        replays,
         directory: Arc::new(list.clone()),
         clock,
         seed: fresh()?,
         handshakes: Handshakes::OtherThreads,
         services,
     })
+}
+
+fn services(key: &SecretKey, bench: bool) -> Result<Services, WireError> {
+    let services = Services::of_relay(key.relay_id())?;
+    if bench {
+        return with_bench_services(services);
+    }
+    Ok(services)
 }
 
 /// 32 bytes that nobody else knows.
@@ -180,20 +206,42 @@ pub fn fresh() -> Result<Secret<32>, getrandom::Error> {
     Ok(Secret::take(&mut bytes))
 }
 
-async fn told_to_stop(until_stdin_ends: bool) -> io::Result<()> {
+async fn told_to_stop() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let stdin_ends = async {
-        if !until_stdin_ends {
-            std::future::pending::<()>().await;
-        }
-        let mut byte = [0];
-        while matches!(stdin().read(&mut byte).await, Ok(1)) {}
-    };
     tokio::select! {
         _ = terminate.recv() => (),
         _ = interrupt.recv() => (),
-        () = stdin_ends => (),
     }
     Ok(())
+}
+
+/// Answers `stats` on standard input with the relay's counts, until it ends.
+async fn answer_stdin(relay: &Relay, out: &mut dyn Write) -> io::Result<()> {
+    let mut lines = BufReader::new(stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        if line == "stats" {
+            writeln!(out, "{}", stats_json(&relay.stats()))?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn stats_json(stats: &Stats) -> Value {
+    json!({
+        "forwarded": stats.forwarded,
+        "answered": stats.answered,
+        "delivered": stats.delivered,
+        "sealed": stats.sealed,
+        "dropped": stats.dropped,
+        "overflowed": stats.overflowed,
+        "closed": stats.closed,
+        "built": stats.built,
+        "shed": stats.shed,
+        "refused": stats.refused,
+        "links": stats.links,
+        "paths": stats.paths,
+        "queued": stats.queued,
+    })
 }

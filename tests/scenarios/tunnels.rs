@@ -10,7 +10,7 @@ use llarp_tests::testnet::TestNet;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 fn echo() -> ServiceName {
     ServiceName::new("echo/1").unwrap()
@@ -96,4 +96,73 @@ fn a_tunnel_connects_whichever_packet_of_its_handshake_is_lost() {
             assert!(tunnel.is_ok(), "seed {seed}: {:?}", tunnel.err());
         });
     }
+}
+
+/// Sends numbered chunks to the echo and checks what comes back, while `meanwhile` happens.
+/// Returns the longest pause between two chunks that came back.
+async fn longest_pause(
+    tunnel: &Tunnel,
+    chunks: u32,
+    meanwhile: impl Future<Output = ()>,
+) -> Duration {
+    let stream = tunnel.open_bi(&echo()).await.unwrap();
+    let (mut receive, mut send) = split(stream);
+    let sending = tokio::spawn(async move {
+        for chunk in 0..chunks {
+            send.write_all(&chunk.to_be_bytes().repeat(256))
+                .await
+                .unwrap();
+        }
+        send.shutdown().await.unwrap();
+    });
+    let receiving = tokio::spawn(async move {
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+        for chunk in 0..chunks {
+            let mut bytes = [0; 1024];
+            receive.read_exact(&mut bytes).await.unwrap();
+            assert!(
+                bytes[..] == chunk.to_be_bytes().repeat(256),
+                "chunk {chunk}"
+            );
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        longest
+    });
+    meanwhile.await;
+    sending.await.unwrap();
+    receiving.await.unwrap()
+}
+
+#[test]
+fn a_transfer_outlives_its_middle_relay_and_loses_nothing() {
+    let mut pauses = Vec::new();
+    for seed in 0..10 {
+        virtual_time(seed, async {
+            let mut net = TestNet::new(seed, Weather::FAIR, 20);
+            let client = net.client(0);
+            let terminal = net.id(7);
+            let mut lasting = client.lasting_tunnel(terminal).await.unwrap();
+            let tunnel = lasting.tunnel().clone();
+            let middle = net.number(&lasting.path().hops().expose()[1]);
+            let kill = async {
+                sleep(Duration::from_millis(700)).await;
+                net.kill(middle);
+                let killed = Instant::now();
+                let path = lasting.moved().await.unwrap();
+                assert!(
+                    killed.elapsed() <= Duration::from_secs(5),
+                    "{:?}",
+                    killed.elapsed()
+                );
+                assert!(path.hops().expose()[1] != net.id(middle));
+            };
+            pauses.push(longest_pause(&tunnel, 20_000, kill).await);
+        });
+    }
+    println!("pauses {pauses:?}");
+    assert!(
+        pauses.iter().all(|pause| *pause <= Duration::from_secs(6)),
+        "{pauses:?}"
+    );
 }

@@ -1,9 +1,9 @@
 //! Whether a path still carries: probes, their answers, and where it broke.
 //!
 //! ```text
-//! sent, unanswered   0 ── 1 s ───────── 2 s ──────────── 3 s ───── 4 s
-//!                         ask terminal  Suspect:         again     Dead: between the last hop
-//!                                       ask every hop              that answered and the next
+//! sent, unanswered   0 ── 0.75 s ────── 1.5 s ───────── 2.25 s ─────────── 4 s
+//!                         ask terminal  Suspect:        Dead, if a hop     Dead: nobody
+//!                                       ask every hop   near us answers    answers
 //! ```
 
 use core::fmt;
@@ -25,7 +25,9 @@ const BUSY_FOR_MILLIS: u64 = 10_000;
 /// up. A dead relay is noticed within 5 s, the driver's delay included.
 const ASK_MILLIS: u64 = 750;
 const SUSPECT_MILLIS: u64 = 1_500;
-const DEAD_MILLIS: u64 = 3_000;
+const DEAD_MILLIS: u64 = 4_000;
+/// The same when a hop near us answers: then it is not our own network that holds its breath.
+const DEAD_BEHIND_MILLIS: u64 = 2_250;
 /// How often a path that is silent is looked at.
 const TICK_MILLIS: u64 = 250;
 /// Questions that wait for answers; the oldest gives way.
@@ -294,7 +296,7 @@ impl Probing {
     #[must_use]
     pub fn state(&self, now: Millis) -> PathState {
         match self.waiting.map(|since| now.since(since)) {
-            Some(after) if after >= DEAD_MILLIS => PathState::Dead {
+            Some(after) if after >= self.dead_after() => PathState::Dead {
                 after,
                 charge: self.broken(),
             },
@@ -303,6 +305,13 @@ impl Probing {
                 None if waiting >= Some(SUSPECT_MILLIS) => PathState::Suspect,
                 None => PathState::Alive,
             },
+        }
+    }
+
+    fn dead_after(&self) -> u64 {
+        match self.broken() {
+            Charge::First => DEAD_MILLIS,
+            _ => DEAD_BEHIND_MILLIS,
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn open(socket: Arc<Socket>, path: PathNumber) -> Result<Self, PathTaken> {
-        let tunnel = socket.routes_mut().open(path)?;
+        let tunnel = socket.open(path)?;
         Ok(Self { socket, tunnel })
     }
 
@@ -57,7 +57,7 @@ impl Route {
 
 impl Drop for Route {
     fn drop(&mut self) {
-        self.socket.routes_mut().close(self.tunnel);
+        self.socket.close(self.tunnel);
     }
 }
 
@@ -143,7 +143,7 @@ impl Tunnel {
         let End::Caller(route) = &self.0.end else {
             return Ok(());
         };
-        route.socket.routes_mut().turn(route.tunnel, path)?;
+        route.socket.turn(route.tunnel, path)?;
         // The far end must hear of it even if we have nothing to send. QUIC probes until it is
         // acknowledged; an error says that the tunnel is over.
         let _ = self.0.quic.send_datagram(Bytes::new());

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -12,7 +12,7 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::carrier::{Carrier, PathNumber};
-use super::route::{Routes, caller_address};
+use super::route::{PathTaken, Routes, caller_address};
 use crate::wire::limits::{TUNNEL_INBOX_PACKETS, TUNNEL_PACKET_MAX};
 
 /// Between QUIC and the carrier.
@@ -21,6 +21,21 @@ pub(super) struct Socket {
     carrier: Arc<dyn Carrier>,
     pub(super) routes: RwLock<Routes>,
     inbox: Mutex<Inbox>,
+    lasts: Mutex<Lasts>,
+}
+
+/// The last packet of each tunnel of ours. Callees never change a path by themselves, and keep none.
+#[derive(Debug, Default)]
+struct Lasts(BTreeMap<SocketAddr, Vec<u8>>);
+
+impl Lasts {
+    fn keep(&mut self, to: SocketAddr, packet: &[u8]) {
+        // One that is over may still say good-bye, and leaves nothing.
+        if let Some(last) = self.0.get_mut(&to) {
+            last.clear();
+            last.extend_from_slice(packet);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -37,6 +52,7 @@ impl Socket {
             carrier,
             routes: RwLock::default(),
             inbox: Mutex::default(),
+            lasts: Mutex::default(),
         }
     }
 
@@ -50,6 +66,37 @@ impl Socket {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// A new tunnel of ours over `path`; its number.
+    pub(super) fn open(&self, path: PathNumber) -> Result<u64, PathTaken> {
+        let tunnel = self.routes_mut().open(path)?;
+        self.lasts().0.insert(caller_address(tunnel), Vec::new());
+        Ok(tunnel)
+    }
+
+    /// From now on the packets of a tunnel of ours take `path`. Its last packet goes first, once
+    /// more: if the old path has lost it, as a dead one has, its acknowledgement shows QUIC all that
+    /// is lost, long before its own timers would.
+    pub(super) fn turn(&self, tunnel: u64, path: PathNumber) -> Result<(), PathTaken> {
+        self.routes_mut().turn(tunnel, path)?;
+        if let Some(last) = self.lasts().0.get(&caller_address(tunnel))
+            && !last.is_empty()
+        {
+            // No room is no loss: it is a copy.
+            let _ = self.carrier.send(path, last);
+        }
+        Ok(())
+    }
+
+    /// A tunnel of ours is over.
+    pub(super) fn close(&self, tunnel: u64) {
+        self.routes_mut().close(tunnel);
+        self.lasts().0.remove(&caller_address(tunnel));
+    }
+
+    fn lasts(&self) -> MutexGuard<'_, Lasts> {
+        self.lasts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn routes(&self) -> std::sync::RwLockReadGuard<'_, Routes> {
@@ -117,7 +164,9 @@ impl AsyncUdpSocket for Socket {
             return Ok(());
         }
         let sent = self.carrier.send(path, transmit.contents);
-        sent.map_err(|_| io::ErrorKind::WouldBlock.into())
+        sent.map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
+        self.lasts().keep(transmit.destination, transmit.contents);
+        Ok(())
     }
 
     fn poll_recv(
