@@ -27,6 +27,7 @@ mod guards;
 mod path;
 mod pool;
 mod table;
+mod tries;
 mod tunnels;
 
 use core::fmt;

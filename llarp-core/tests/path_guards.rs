@@ -149,7 +149,7 @@ fn failing_builds_do_not_burn_a_guard_but_a_dead_one_is_left() {
         for _ in 0..7 {
             profile.failed(&route, Charge::First, START, &mut rng);
         }
-        profile.built(&route, START);
+        profile.built(&route);
     }
     assert_eq!(profile.guards_in_use(&list, START), before);
     let route = through(&profile, &mut rng);

@@ -150,7 +150,7 @@ fn what_health_remembers_is_bounded_and_success_clears() {
     for _ in 0..5 {
         let want = Want::Terminal(bad);
         let route = choose(&list, &profile, &want, START, &mut rng).unwrap();
-        profile.built(&route, START);
+        profile.served(&route, START);
     }
     let all = drawn(&list, &profile, 2, START, &mut rng);
     let mean = DRAWS / u32::try_from(all.len()).unwrap();

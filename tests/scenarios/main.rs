@@ -1,9 +1,20 @@
 //! Scenarios over the whole of llarp, a module each.
 
+mod build_flood;
+mod churn;
+mod clock_skew;
+mod determinism;
+mod fairness;
 mod forwarder;
+mod guards;
+mod hostile_cells;
 mod layering;
+mod liars;
 mod loopback;
 mod mutated_inputs;
+mod narrow_link;
 mod net;
 mod paths;
+mod properties;
+mod raw;
 mod tunnels;

@@ -47,6 +47,12 @@ struct Progress {
     spent: Duration,
 }
 
+/// Whether full sizes are asked for.
+#[must_use]
+pub fn is_full() -> bool {
+    env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
+}
+
 impl Heavy {
     /// Runs `check` on the number and generator of every experiment.
     ///
@@ -112,7 +118,7 @@ impl Setting {
             env::var_os("CARGO_TARGET_DIR").map_or_else(|| home.join("target"), PathBuf::from);
         let only = env::var("LLARP_INDEX").ok();
         Self {
-            full: env::var_os("LLARP_FULL").is_some_and(|value| value == "1"),
+            full: is_full(),
             only: only.map(|index| index.parse().expect("LLARP_INDEX is a number")),
             notes: target.join("heavy"),
             evidence: home.join("docs/evidence"),

@@ -6,4 +6,4 @@ mod heavy;
 pub mod net;
 pub mod testnet;
 
-pub use heavy::Heavy;
+pub use heavy::{Heavy, is_full};

@@ -46,8 +46,12 @@ pub struct TestNet {
 
 /// A relay's place in the network, whether it runs or not.
 struct Place {
+    /// The key by which the others know it.
     key: Arc<SecretKey>,
     onion_seed: [u8; 32],
+    /// What it holds in their place.
+    wrong_key: Option<Arc<SecretKey>>,
+    wrong_onion_seed: Option<[u8; 32]>,
     known: SocketAddr,
     /// Where it listens: elsewhere if somebody sits before it.
     listens: SocketAddr,
@@ -83,6 +87,8 @@ impl TestNet {
             Place {
                 key: Arc::new(SecretKey::generate(&mut rng)),
                 onion_seed,
+                wrong_key: None,
+                wrong_onion_seed: None,
                 known,
                 listens: known,
                 clock,
@@ -154,7 +160,8 @@ impl TestNet {
         self.rng.fill_bytes(&mut seed);
         let mut rng = ChaCha20Rng::from_seed(seed);
         let place = &mut self.places[n];
-        let (key, clock) = (Arc::clone(&place.key), place.clock);
+        let key = Arc::clone(place.wrong_key.as_ref().unwrap_or(&place.key));
+        let clock = place.clock;
         let id = key.relay_id();
         let role = Role::Relay {
             key: Arc::clone(&key),
@@ -163,7 +170,7 @@ impl TestNet {
         let config = RelayConfig {
             network: network(),
             key,
-            onion: vec![place.onion()],
+            onion: vec![place.onion(place.wrong_onion_seed.unwrap_or(place.onion_seed))],
             replays: ReplayCache::for_fresh_keys(&mut rng),
             directory: Arc::new(self.list.clone()),
             clock,
@@ -195,6 +202,18 @@ impl TestNet {
         self.places[n].clock = Clock::set_to(wrong);
     }
 
+    /// Relay `n` has onion keys that nobody knows of when it is next started.
+    pub fn lose_onion_keys(&mut self, n: usize) {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        self.places[n].wrong_onion_seed = Some(seed);
+    }
+
+    /// Relay `n` has another key than its own when it is next started.
+    pub fn lose_key(&mut self, n: usize) {
+        self.places[n].wrong_key = Some(Arc::new(SecretKey::generate(&mut self.rng)));
+    }
+
     /// Puts somebody before relay `n`, which must not run yet: all who dial it meet `policy`.
     ///
     /// # Panics
@@ -211,6 +230,12 @@ impl TestNet {
         let tap = Tap::start(&self.net, config, policy);
         self.places[n].tap = Some(tap);
         self.places[n].listens = hidden;
+    }
+
+    /// Who sits before relay `n`.
+    #[must_use]
+    pub fn tap_of(&self, n: usize) -> Option<&Tap> {
+        self.places[n].tap.as_ref()
     }
 
     /// Client `n`, with a new profile.
@@ -244,8 +269,8 @@ impl TestNet {
 }
 
 impl Place {
-    fn onion(&self) -> OnionSecret {
-        let mut rng = ChaCha20Rng::from_seed(self.onion_seed);
+    fn onion(&self, seed: [u8; 32]) -> OnionSecret {
+        let mut rng = ChaCha20Rng::from_seed(seed);
         OnionSecret::generate(&network(), &self.key.relay_id(), &mut rng)
     }
 
@@ -257,7 +282,7 @@ impl Place {
             id: self.key.relay_id(),
             addresses: Addresses::new(Some(known), None).expect("one machine"),
             family: None,
-            onion: self.onion().public(),
+            onion: self.onion(self.onion_seed).public(),
         }
     }
 }

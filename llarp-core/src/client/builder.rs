@@ -10,6 +10,7 @@ use super::Shared;
 use super::guards::GuardLink;
 use super::path::Path;
 use super::table::NewPath;
+use super::tries::{TRIES_AT_ONCE, Tries};
 use crate::build::{
     BuildFailed, BuildHop, BuildReply, Charge, ExpectReply, StartError, start_build,
 };
@@ -37,6 +38,27 @@ pub enum PathError {
         tries: u32,
         /// What became of the last.
         last: TryFailed,
+    },
+    /// No guard could be linked until the time was over.
+    #[error(
+        "none of the guards could be reached in {} s and {tries} tries: is the network down? The last: {last}",
+        BUILD_DEADLINE.as_secs()
+    )]
+    NoGuard {
+        /// How many.
+        tries: u32,
+        /// What became of the last dial.
+        last: DialError,
+    },
+    /// More than one guard says so, and none that it is not so.
+    #[error(
+        "this machine's clock is {} minutes {}: set it",
+        minutes.unsigned_abs(),
+        if *minutes < 0 { "slow" } else { "fast" }
+    )]
+    ClockSkew {
+        /// Minutes that it is ahead of the guards' clocks.
+        minutes: i64,
     },
     /// Nobody asked for paths of this identity and purpose to be kept.
     #[error("no paths are kept for this identity and purpose")]
@@ -88,48 +110,52 @@ impl Shared {
         let deadline = Instant::now() + BUILD_DEADLINE;
         let mut backoff = Backoff::new(BUILD_RETRY_BASE, BUILD_RETRY_CAP);
         let (done, mut ended) = mpsc::channel(TRIES_AT_ONCE);
-        let (mut tries, mut under_way) = (0, 0);
+        let mut tries = Tries::new();
         let mut next = Instant::now();
-        let mut last = TryFailed::TimedOut;
         loop {
             if self.is_suspended() {
                 return Err(PathError::Suspended);
             }
             tokio::select! {
                 biased;
-                Some(tried) = ended.recv() => {
-                    under_way -= 1;
-                    last = match tried {
-                        Ok(path) => return Ok(path),
-                        Err(failed) => failed,
-                    };
+                Some((route, tried)) = ended.recv() => {
+                    match tried {
+                        Ok(path) => {
+                            self.charge_false_clocks(tries);
+                            return Ok(path);
+                        }
+                        Err(failed) => tries.failed(&route, failed, self.clock.minute()),
+                    }
+                    if let Some(error) = tries.clock_is_wrong() {
+                        return Err(error);
+                    }
                     // Another guard is tried at once: the first one's link told us to.
-                    let wait = match last {
-                        TryFailed::Guard(_) if tries < GUARD_TRIES => Duration::ZERO,
-                        _ => backoff.failed(&mut self.state().rng),
+                    let wait = if tries.lacks_guard() && tries.started < GUARD_TRIES {
+                        Duration::ZERO
+                    } else {
+                        backoff.failed(&mut self.state().rng)
                     };
                     next = Instant::now() + wait;
                 }
-                () = sleep_until(next), if under_way < TRIES_AT_ONCE => {
-                    let route = self.choose(&want)?;
-                    tries += 1;
-                    under_way += 1;
+                () = sleep_until(next), if tries.have_room() => {
+                    let route = self.choose_beside(&want, &tries)?;
+                    tries.start(&route);
                     tokio::spawn(Arc::clone(self).tried(route, done.clone()));
                     next = Instant::now() + BUILD_HEDGE;
                 }
-                () = sleep_until(deadline) => return Err(PathError::GaveUp { tries, last }),
+                () = sleep_until(deadline) => return Err(tries.give_up()),
             }
         }
     }
 
     /// One try, to its end: whoever no longer waits for it still learns whom to charge.
-    async fn tried(self: Arc<Self>, route: Route, done: mpsc::Sender<Result<Path, TryFailed>>) {
+    async fn tried(self: Arc<Self>, route: Route, done: mpsc::Sender<Tried>) {
         let tried = self.try_route(&route).await;
         if let Err(failed) = &tried {
             self.charge(&route, failed);
         }
         // A path that nobody wants any more is dropped here, which closes it.
-        let _ = done.send(tried).await;
+        let _ = done.send((route, tried)).await;
     }
 
     async fn try_route(self: &Arc<Self>, route: &Route) -> Result<Path, TryFailed> {
@@ -151,7 +177,7 @@ impl Shared {
             probing,
             events,
         });
-        self.state().profile.built(route, self.seconds());
+        self.state().profile.built(route);
         Ok(Path::start(self, number, route.clone(), made.took, heard))
     }
 
@@ -212,7 +238,34 @@ impl Shared {
         )
     }
 
+    /// A route over another guard than those that the tries under way wait for, if that is possible:
+    /// a guard that is dead holds up one try, not all.
+    fn choose_beside(&self, want: &Want, tries: &Tries) -> Result<Route, ChooseError> {
+        let mut route = self.choose(want)?;
+        for _ in 0..DRAWS {
+            if tries.want(&route) {
+                break;
+            }
+            route = self.choose(want)?;
+        }
+        Ok(route)
+    }
+
+    /// Guards that blamed a clock which another guard found right.
+    fn charge_false_clocks(&self, tries: Tries) {
+        let now = self.seconds();
+        let state = &mut *self.state();
+        for route in tries.false_clocks() {
+            let charge = Charge::Hop(0);
+            state.profile.failed(&route, charge, now, &mut state.rng);
+        }
+    }
+
     fn charge(&self, route: &Route, failed: &TryFailed) {
+        if failed.clock_of_guard().is_some() {
+            // Whose clock is wrong, another guard tells: else a client would wear out its guards.
+            return;
+        }
         let now = self.seconds();
         let state = &mut *self.state();
         let (profile, rng) = (&mut state.profile, &mut state.rng);
@@ -246,8 +299,11 @@ pub(super) fn tell_closed(link: Link, path: PathId) {
 /// Events that wait for a path's keeper; more are dropped, and probed for again.
 const EVENTS: usize = 32;
 
-/// Builds of one path under way at a time.
-const TRIES_AT_ONCE: usize = 2;
+/// Draws of a route until one has another guard: of two guards, one in 256 has not.
+const DRAWS: usize = 8;
+
+/// What one try has come to.
+type Tried = (Route, Result<Path, TryFailed>);
 
 /// Guards that are tried without a wait between them.
 const GUARD_TRIES: u32 = 4;

@@ -14,6 +14,7 @@ use super::table::Event;
 use crate::build::Charge;
 use crate::cell::CloseReason;
 use crate::crypto::identity::RelayId;
+use crate::link::CloseCode;
 use crate::path::{PathState, Route};
 use crate::wire::Sensitive;
 use crate::wire::limits::PROBE_TIME;
@@ -233,9 +234,13 @@ impl Keeper {
             }
         };
         if let Some(shared) = shared.upgrade() {
-            shared.close_path(self.number);
-            if end == PathEnd::GuardLost {
-                shared.charge_guard(&self.route);
+            if end == PathEnd::Done {
+                shared.served(&self.route);
+            }
+            match end {
+                PathEnd::GuardLost => shared.charge_guard(&self.route),
+                PathEnd::Dead { hop: 0 } => shared.give_up_guard(self.number, &self.route),
+                _ => shared.close_path(self.number),
             }
         }
         ending.send_replace(Some(end));
@@ -252,7 +257,6 @@ impl Keeper {
             Event::Look => None,
             Event::Closed { hop, reason } => Some(PathEnd::Closed { hop, reason }),
             Event::Garbled => Some(PathEnd::Garbled),
-            Event::Lossy => Some(PathEnd::Lossy),
             Event::LinkLost => Some(PathEnd::GuardLost),
             Event::Left => Some(PathEnd::Left),
         }
@@ -291,6 +295,7 @@ impl Shared {
                 };
                 Watch::Over(PathEnd::Dead { hop }, Some(charge))
             }
+            Some((PathState::Lossy { charge }, _)) => Watch::Over(PathEnd::Lossy, Some(charge)),
             Some((_, wake)) => {
                 let wait = Duration::from_millis(wake.since(now));
                 Watch::Until(Instant::now() + wait)
@@ -311,6 +316,21 @@ impl Shared {
         if let Some((link, path)) = closed {
             tell_closed(link, path);
         }
+    }
+
+    /// A guard that carries nothing is as good as a lost link: it is dialled anew, later. QUIC would
+    /// find out after [`LINK_IDLE`](crate::wire::limits::LINK_IDLE).
+    fn give_up_guard(&self, number: u64, route: &Route) {
+        let closed = self.table().close(number);
+        if let Some((link, _)) = closed {
+            link.close(CloseCode::Done);
+        }
+        self.charge_guard(route);
+    }
+
+    fn served(&self, route: &Route) {
+        let now = self.seconds();
+        self.state().profile.served(route, now);
     }
 
     fn charge_path(&self, route: &Route, charge: Charge) {

@@ -155,6 +155,7 @@ pub(super) async fn run(shared: Weak<Shared>) {
         let changed = Arc::clone(&strong);
         drop(strong);
         tokio::select! {
+            biased;
             () = changed.pool.changed.notified() => (),
             () = sleep_until(next) => (),
         }

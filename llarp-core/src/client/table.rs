@@ -32,8 +32,6 @@ pub(super) enum Event {
     Closed { hop: usize, reason: CloseReason },
     /// Too many cells came garbled.
     Garbled,
-    /// More cells are lost than a full relay explains.
-    Lossy,
     /// The guard's link has ended.
     LinkLost,
     /// The client leaves the network.
@@ -379,11 +377,9 @@ impl Open {
             Ok(Content::Probe(probe)) => {
                 let answered = self.probing.handle_answer(now, hop, &probe);
                 let nonce = probe.nonce;
-                let _ = self.events.try_send(match answered {
-                    Some(answered) if answered.is_unexplained() => Event::Lossy,
-                    Some(_) => Event::Answered { nonce },
-                    None => return,
-                });
+                if answered.is_some() {
+                    let _ = self.events.try_send(Event::Answered { nonce });
+                }
             }
             Ok(Content::Closed(reason)) => {
                 let _ = self.events.try_send(Event::Closed { hop, reason });

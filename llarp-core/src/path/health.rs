@@ -121,7 +121,7 @@ impl Health {
         self.relays.add(relay, LIGHT, now);
     }
 
-    /// A path over these hops was built.
+    /// A path over these hops has served.
     pub(super) fn succeeded(&mut self, hops: &[RelayId], now: Seconds) {
         for relay in hops {
             self.relays.halve(relay, now);

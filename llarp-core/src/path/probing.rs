@@ -32,10 +32,14 @@ const DEAD_BEHIND_MILLIS: u64 = 2_250;
 const TICK_MILLIS: u64 = 250;
 /// Questions that wait for answers; the oldest gives way.
 const OPEN_MAX: usize = 16;
-/// Loss is unexplained from so many cells, if they are one in ten since the answer before: relays
-/// drop cells when they are full, and tunnels slow down long before this.
+/// Loss is unexplained from so many cells, if they are one in ten of a window: relays drop cells when
+/// they are full, and tunnels slow down long before this.
 const LOSS_CELLS: u64 = 50;
 const LOSS_ONE_IN: u64 = 10;
+/// A window ends with the answer that makes it so many cells, however often a hop answers.
+const LOSS_WINDOW: u64 = LOSS_CELLS * LOSS_ONE_IN;
+/// When a loss is located, a hop whose window is not the same shares it from half of it on.
+const LOSS_SHARED: u64 = 2;
 
 /// A question to send: a `PROBE` for this hop, counted from 0, with [`Ask::probe`]. It counts as
 /// sent; no [`Probing::handle_sent`] for it.
@@ -61,6 +65,11 @@ pub enum PathState {
         /// Whom to charge: the two neighbours between which it broke.
         charge: Charge,
     },
+    /// It loses more than full relays explain.
+    Lossy {
+        /// Whom to charge: the two neighbours from which on cells are missing.
+        charge: Charge,
+    },
 }
 
 /// What an answer tells.
@@ -70,17 +79,17 @@ pub struct Answered {
     pub hop: usize,
     /// Milliseconds to there and back.
     pub rtt: u64,
-    /// Cells towards this hop since its answer before.
+    /// Cells towards this hop since its window began.
     pub up: Loss,
     /// Cells from it and from behind it.
     pub down: Loss,
 }
 
 impl Answered {
-    /// Whether more is lost than a full relay explains: retire the path.
+    /// Whether more is lost than a full relay explains.
     #[must_use]
     pub const fn is_unexplained(&self) -> bool {
-        self.up.is_unexplained() || self.down.is_unexplained()
+        self.up.is(1) || self.down.is(1)
     }
 }
 
@@ -95,8 +104,10 @@ pub struct Loss {
 }
 
 impl Loss {
-    const fn is_unexplained(self) -> bool {
-        self.lost >= LOSS_CELLS && self.lost.saturating_mul(LOSS_ONE_IN) >= self.sent
+    /// Whether it is an unexplained one, or this part of it.
+    const fn is(self, part: u64) -> bool {
+        let lost = self.lost.saturating_mul(part);
+        lost >= LOSS_CELLS && lost.saturating_mul(LOSS_ONE_IN) >= self.sent
     }
 }
 
@@ -117,6 +128,18 @@ struct Open {
     up_sent: u64,
 }
 
+/// A loss that is being located.
+#[derive(Clone, Copy)]
+struct Losing {
+    since: Millis,
+    /// The hop whose answer showed it.
+    at: usize,
+    /// When each hop was asked since then.
+    asked: [Option<Millis>; HOPS_MAX],
+    /// Whether each hop misses cells, too, once it has answered.
+    misses: [Option<bool>; HOPS_MAX],
+}
+
 /// Keeps watch over one path. `handle_*` takes what happens, [`Probing::poll`] gives what to ask.
 pub struct Probing {
     hops: usize,
@@ -132,6 +155,9 @@ pub struct Probing {
     heard: [bool; HOPS_MAX],
     last_sent: Option<Millis>,
     next: Millis,
+    /// The next hop of a round of questions; behind the last, there is none under way.
+    round: usize,
+    losing: Option<Losing>,
 }
 
 impl Probing {
@@ -149,6 +175,8 @@ impl Probing {
             heard: [false; HOPS_MAX],
             last_sent: None,
             next: now.plus(draw::between(IDLE_MILLIS.0, IDLE_MILLIS.1, rng)),
+            round: HOPS_MAX,
+            losing: None,
         }
     }
 
@@ -203,26 +231,53 @@ impl Probing {
             since(totals.down_sent, before.down_sent),
             since(totals.down_received, before.down_received),
         );
-        *before = totals;
+        if up.sent.max(down.sent) >= LOSS_WINDOW {
+            *before = totals;
+        }
         let rtt = now.since(asked.at);
-        Some(Answered { hop, rtt, up, down })
+        let answered = Answered { hop, rtt, up, down };
+        self.note_loss(now, asked.at, &answered);
+        Some(answered)
+    }
+
+    /// Begins to locate a loss, or goes on with it.
+    fn note_loss(&mut self, now: Millis, asked: Millis, answered: &Answered) {
+        if self.losing.is_none() && answered.is_unexplained() {
+            self.losing = Some(Losing {
+                since: now,
+                at: answered.hop,
+                asked: [None; HOPS_MAX],
+                misses: [None; HOPS_MAX],
+            });
+        }
+        if let Some(losing) = &mut self.losing
+            && (asked >= losing.since || answered.hop == losing.at)
+            && let Some(misses) = losing.misses.get_mut(answered.hop)
+        {
+            *misses = Some(answered.up.is(LOSS_SHARED) || answered.down.is(LOSS_SHARED));
+        }
     }
 
     /// What to ask now; call again until there is nothing.
     pub fn poll(&mut self, now: Millis, rng: &mut impl Rng) -> Option<Ask> {
-        if let Some(hop) = self.due(now) {
+        if let Some(hop) = self.due(now).or_else(|| self.locates(now)) {
             return Some(self.ask(now, hop, rng));
         }
-        if self.next > now {
-            return None;
+        if self.next <= now {
+            // Every hop of a path with traffic, so that a loss can be located.
+            let (from, (low, high)) = if self.is_busy(now) {
+                (0, BUSY_MILLIS)
+            } else {
+                (self.hops - 1, IDLE_MILLIS)
+            };
+            self.round = from;
+            self.next = now.plus(draw::between(low, high, rng));
         }
-        let (low, high) = if self.is_busy(now) {
-            BUSY_MILLIS
-        } else {
-            IDLE_MILLIS
-        };
-        self.next = now.plus(draw::between(low, high, rng));
-        Some(self.ask(now, self.hops - 1, rng))
+        let hop = self.round;
+        (hop < self.hops).then(|| {
+            self.round += 1;
+            self.ask(now, hop, rng)
+        })
     }
 
     /// When to poll and look at the state again, if nothing happens before.
@@ -232,7 +287,9 @@ impl Probing {
             silence if silence < ASK_MILLIS => since.plus(ASK_MILLIS),
             _ => now.plus(TICK_MILLIS),
         };
-        self.next.min(self.waiting.map_or(self.next, silent))
+        let locates = self.losing.map_or(self.next, |_| now.plus(TICK_MILLIS));
+        let silent = self.waiting.map_or(self.next, silent);
+        self.next.min(silent).min(locates)
     }
 
     /// How the path is.
@@ -243,8 +300,11 @@ impl Probing {
                 after,
                 charge: self.broken(),
             },
-            Some(after) if after >= SUSPECT_MILLIS => PathState::Suspect,
-            _ => PathState::Alive,
+            waiting => match self.losing.and_then(|losing| losing.located(now)) {
+                Some(charge) => PathState::Lossy { charge },
+                None if waiting >= Some(SUSPECT_MILLIS) => PathState::Suspect,
+                None => PathState::Alive,
+            },
         }
     }
 
@@ -262,6 +322,17 @@ impl Probing {
             None => Charge::First,
             Some(last) => Charge::Pair(last, last + 1),
         }
+    }
+
+    /// The hop that a loss makes us ask now.
+    fn locates(&self, now: Millis) -> Option<usize> {
+        let losing = self.losing?;
+        let hops = losing.misses.iter().zip(losing.asked).take(losing.at);
+        let mut hops = hops.map(|(misses, asked)| {
+            let old = asked.is_none_or(|asked| now.since(asked) >= ASK_MILLIS);
+            misses.is_none() && old
+        });
+        hops.position(|due| due)
     }
 
     /// The hop that silence makes us ask now.
@@ -290,6 +361,10 @@ impl Probing {
         rng.fill_bytes(&mut nonce);
         self.count_sent(now, hop);
         if let Some(asked) = self.asked.get_mut(hop) {
+            *asked = Some(now);
+        }
+        let losing = self.losing.as_mut();
+        if let Some(asked) = losing.and_then(|losing| losing.asked.get_mut(hop)) {
             *asked = Some(now);
         }
         let up_sent = through(&self.sent, hop);
@@ -325,6 +400,21 @@ impl Probing {
     fn is_busy(&self, now: Millis) -> bool {
         self.last_sent
             .is_some_and(|sent| now.since(sent) < BUSY_FOR_MILLIS)
+    }
+}
+
+impl Losing {
+    /// From which hop on cells are missing, once all before it have answered, or will not.
+    fn located(&self, now: Millis) -> Option<Charge> {
+        let mut before = self.misses.iter().take(self.at);
+        if now.since(self.since) < DEAD_MILLIS && before.clone().any(Option::is_none) {
+            return None;
+        }
+        let first = before.position(|misses| *misses == Some(true));
+        Some(match first.unwrap_or(self.at) {
+            0 => Charge::First,
+            hop => Charge::Pair(hop - 1, hop),
+        })
     }
 }
 

@@ -125,9 +125,10 @@ impl Profile {
     }
 
     /// A dial to `relay` failed, or its link was lost. It keeps its slot, and is tried again after
-    /// 30 s, then after twice as long each time, up to an hour.
+    /// 30 s, then after twice as long each time, up to an hour. Paths that end with one link are one
+    /// failure.
     pub fn link_failed(&mut self, relay: &RelayId, now: Seconds, rng: &mut impl Rng) {
-        if let Some(guard) = self.guard(relay) {
+        if let Some(guard) = self.guard(relay).filter(|guard| guard.retry_at <= now) {
             guard.unreachable(now, rng);
         }
     }
@@ -139,12 +140,17 @@ impl Profile {
         }
     }
 
-    /// A path over `route` was built.
-    pub fn built(&mut self, route: &Route, now: Seconds) {
+    /// A path over `route` was built. So much for the guard; whether the others are to be trusted, it
+    /// must show.
+    pub fn built(&mut self, route: &Route) {
         if let Some(guard) = route.hop(0).and_then(|relay| self.guard(&relay)) {
             guard.strikes = 0;
             guard.failures = 0;
         }
+    }
+
+    /// A path over `route` has ended, and nothing was wrong with it.
+    pub fn served(&mut self, route: &Route, now: Seconds) {
         self.health.succeeded(route.hops(), now);
     }
 
