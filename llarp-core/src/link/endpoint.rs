@@ -56,6 +56,7 @@ impl Endpoint {
         socket: Arc<dyn AsyncUdpSocket>,
         runtime: Arc<dyn Runtime>,
     ) -> Result<Self, StartError> {
+        warm_up();
         let cids = Cids::new(&config.seed, config.network);
         let tls = tls::client(&config.role, config.key_exchange).map_err(|_| StartError::Tls)?;
         let settings = quic::endpoint(&config, &cids);
@@ -121,6 +122,12 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// Lets the TLS library seed its generator now: it takes tens of milliseconds the first time, which
+/// the first handshake would wait for.
+fn warm_up() {
+    let _ = aws_lc_rs::rand::fill(&mut [0; 16]);
 }
 
 /// How long a closing endpoint lingers for its last packets.
