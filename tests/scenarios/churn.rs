@@ -12,9 +12,9 @@ use core::time::Duration;
 use llarp_core::client::Client;
 use llarp_core::path::Want;
 use llarp_core::path::pool::{Isolation, Purpose};
-use llarp_tests::Heavy;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
+use llarp_tests::{Heavy, figure};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use tokio::task::JoinSet;
@@ -97,10 +97,10 @@ fn churn_of_five_percent_a_minute_leaves_995_of_1000_questions_answered() {
         let times = questions(seed, 60, rng);
         let at_once = times.iter().filter(|times| **times == Some(1)).count();
         let answered = times.iter().flatten().count();
-        println!(
+        figure(&format!(
             "seed {seed}: {answered} of {}, {at_once} at once",
             times.len()
-        );
+        ));
         assert!(answered * 1000 >= times.len() * 995, "{answered} answered");
     });
 }
