@@ -192,6 +192,16 @@ impl TestNet {
         assert!(place.running.replace(relay).is_none(), "relay {n} runs");
     }
 
+    /// Starts relay `n` as a new machine with its keys, which have seen no builds: it carries them
+    /// out at once.
+    ///
+    /// # Panics
+    /// If it runs already.
+    pub fn replace(&mut self, n: usize) {
+        self.places[n].has_run = false;
+        self.start(n);
+    }
+
     /// Kills relay `n` as a power cut does: nobody is told.
     pub fn kill(&mut self, n: usize) {
         let place = &mut self.places[n];
