@@ -216,7 +216,7 @@ impl Shared {
 
     /// The link to another relay; dialled if there is none.
     async fn link_to(self: &Arc<Self>, relay: &RelayId) -> Option<(LinkId, Link)> {
-        if let Some(link) = self.core().neighbours.to_relay(relay) {
+        if let Some(link) = self.core().neighbours.way_to(relay) {
             return Some(link);
         }
         let address = self.directory.address_of(relay)?;

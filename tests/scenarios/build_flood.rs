@@ -9,6 +9,7 @@ use std::sync::Arc;
 use llarp_core::link::Link;
 use llarp_core::relay::control::KIND_BUILD;
 use llarp_core::wire::limits::{BUILD_REPLY_LEN, BUILD_REQUEST_LEN, REQUESTS_OPEN};
+use llarp_tests::figure;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
 use tokio::task::JoinSet;
@@ -74,7 +75,7 @@ fn a_flood_of_builds_by_clients_delays_no_chat_and_is_forgotten() {
         let loaded = median_probe(&chat, &mut path, 40).await;
         assert!(loaded <= idle + BAR, "{idle:?} idle, {loaded:?} under load");
         let stats = net.relay(0).unwrap().stats();
-        println!("{idle:?} idle, {loaded:?} under load, {stats:?}");
+        figure(&format!("{idle:?} idle, {loaded:?} under load, {stats:?}"));
         assert!(stats.shed >= 1_000, "{stats:?}");
         assert!(stats.refused >= 500, "noise and repetitions: {stats:?}");
         // An honest client is let in meanwhile.
@@ -110,7 +111,7 @@ fn a_flood_of_builds_by_a_relay_delays_no_chat_and_stops_no_build() {
             assert!(chat.probe(&mut other, 2).await.is_some());
         }
         let stats = net.relay(1).unwrap().stats();
-        println!("{idle:?} idle, {loaded:?} under load, {stats:?}");
+        figure(&format!("{idle:?} idle, {loaded:?} under load, {stats:?}"));
         assert!(stats.shed >= 500, "{stats:?}");
         floods.shutdown().await;
         drop(hostile);

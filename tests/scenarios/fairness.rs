@@ -8,6 +8,7 @@
 use core::time::Duration;
 
 use llarp_core::cell::Command;
+use llarp_tests::figure;
 use llarp_tests::net::{Bandwidth, Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -75,7 +76,9 @@ fn medians(bytes_per_second: u64) -> [Duration; 2] {
         let carried = net.relay(1).unwrap().stats().forwarded - before;
         let rate = u128::from(carried) * 1312 * 1000 / started.elapsed().as_millis();
         let stats = net.relay(0).unwrap().stats();
-        println!("{bytes_per_second} B/s: {idle:?} idle, {loaded:?} loaded, {rate} B/s, {stats:?}");
+        figure(&format!(
+            "{bytes_per_second} B/s: {idle:?} idle, {loaded:?} loaded, {rate} B/s, {stats:?}"
+        ));
         assert!(stats.overflowed > 0, "the pipe is full");
         assert!(rate * 10 >= u128::from(bytes_per_second) * 7, "{rate} B/s");
         [idle, loaded]

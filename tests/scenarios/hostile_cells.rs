@@ -264,7 +264,8 @@ fn cells_of_another_link_are_nobodys() {
         let hostile = Raw::relay(&scene.net, 3, 1).await;
         for n in 0..100_u8 {
             let mut cell = stolen;
-            cell[CELL_LEN - 1] ^= n;
+            // Its beginning: what begins alike is taken for a copy.
+            cell[PATH_ID_LEN] ^= n;
             let sent = hostile.link.send_cell_wait(Bytes::copy_from_slice(&cell));
             sent.await.unwrap();
         }

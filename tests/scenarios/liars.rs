@@ -9,6 +9,7 @@ use llarp_core::client::Client;
 use llarp_core::path::{Seconds, Want, choose};
 use llarp_core::relay::control::KIND_BUILD;
 use llarp_core::wire::limits::BUILD_REPLY_LEN;
+use llarp_tests::figure;
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, ReplyFate, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
@@ -181,7 +182,7 @@ fn lie(lie: Lie, hop: usize, seed: u64) -> Outcome {
 fn is_avoided(lied: Lie) {
     for hop in [1, 2] {
         let outcome = lie(lied, hop, 3);
-        println!("{lied:?} as hop {hop}: {outcome:?}");
+        figure(&format!("{lied:?} as hop {hop}: {outcome:?}"));
         assert!(
             outcome.after * 3 <= outcome.before,
             "{lied:?} as hop {hop}: {outcome:?}"

@@ -52,10 +52,10 @@ async fn recorded() -> (TestNet, Recorder, Raw, RawPath) {
     (net, recorder, client, path)
 }
 
-fn heard(net: &TestNet, recorder: &Recorder, n: usize, way: Direction) -> Vec<Box<Cell>> {
+fn heard(net: &TestNet, recorder: &Recorder, n: usize, way: Direction) -> Vec<Cell> {
     let id = net.id(n);
     let cells = recorder.cells(|passing| passing.relay == id && passing.direction == way);
-    cells.into_iter().map(|heard| heard.what).collect()
+    cells.into_iter().map(|heard| *heard.what).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use core::time::Duration;
 use llarp_core::client::{Client, Path};
 use llarp_core::path::Want;
 use llarp_core::tunnel::{ServiceName, Tunnel, describe};
+use llarp_tests::figure;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
 use rand_chacha::ChaCha20Rng;
@@ -160,7 +161,7 @@ fn a_transfer_outlives_its_middle_relay_and_loses_nothing() {
             pauses.push(longest_pause(&tunnel, 20_000, kill).await);
         });
     }
-    println!("pauses {pauses:?}");
+    figure(&format!("pauses {pauses:?}"));
     assert!(
         pauses.iter().all(|pause| *pause <= Duration::from_secs(6)),
         "{pauses:?}"

@@ -7,3 +7,12 @@ pub mod net;
 pub mod testnet;
 
 pub use heavy::{Heavy, is_full};
+
+/// Prints what a scenario has measured; `--nocapture` shows it.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures of a test are for whoever runs it"
+)]
+pub fn figure(said: &str) {
+    println!("{said}");
+}

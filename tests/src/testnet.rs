@@ -52,6 +52,8 @@ struct Place {
     /// What it holds in their place.
     wrong_key: Option<Arc<SecretKey>>,
     wrong_onion_seed: Option<[u8; 32]>,
+    /// Whether it has run before, and may have seen builds that it no longer knows.
+    has_run: bool,
     known: SocketAddr,
     /// Where it listens: elsewhere if somebody sits before it.
     listens: SocketAddr,
@@ -89,6 +91,7 @@ impl TestNet {
                 onion_seed,
                 wrong_key: None,
                 wrong_onion_seed: None,
+                has_run: false,
                 known,
                 listens: known,
                 clock,
@@ -151,7 +154,8 @@ impl TestNet {
         self.places[n].running.as_ref()
     }
 
-    /// Starts relay `n`, or starts it again: with the same keys, and without memory.
+    /// Starts relay `n`, or starts it again: with the same keys, and without
+    /// memory, so that it carries out no builds for five minutes.
     ///
     /// # Panics
     /// If it runs already.
@@ -167,11 +171,16 @@ impl TestNet {
             key: Arc::clone(&key),
             known: Arc::new(self.list.clone()),
         };
+        let replays = if core::mem::replace(&mut place.has_run, true) {
+            ReplayCache::after_restart(clock.minute(), &mut rng)
+        } else {
+            ReplayCache::for_fresh_keys(&mut rng)
+        };
         let config = RelayConfig {
             network: network(),
             key,
             onion: vec![place.onion(place.wrong_onion_seed.unwrap_or(place.onion_seed))],
-            replays: ReplayCache::for_fresh_keys(&mut rng),
+            replays,
             directory: Arc::new(self.list.clone()),
             clock,
             seed: Secret::random(&mut rng),
@@ -181,6 +190,16 @@ impl TestNet {
         let endpoint = endpoint(&self.net, place.listens, role, &mut rng);
         let relay = Relay::start(config, endpoint).expect("a relay starts");
         assert!(place.running.replace(relay).is_none(), "relay {n} runs");
+    }
+
+    /// Starts relay `n` as a new machine with its keys, which have seen no builds: it carries them
+    /// out at once.
+    ///
+    /// # Panics
+    /// If it runs already.
+    pub fn replace(&mut self, n: usize) {
+        self.places[n].has_run = false;
+        self.start(n);
     }
 
     /// Kills relay `n` as a power cut does: nobody is told.

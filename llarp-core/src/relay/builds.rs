@@ -21,6 +21,10 @@ use crate::link::{IncomingRequest, Link, RequestError};
 use crate::wire::limits::BUILD_REPLY_LEN;
 
 /// What a build comes to at this relay.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a build, taken apart at once; most are paths"
+)]
 enum Outcome {
     /// A path, and the reply that says so.
     Path(NewPath, BuildReply),

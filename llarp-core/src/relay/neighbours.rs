@@ -117,7 +117,7 @@ impl Neighbours {
     }
 
     /// The open link to a relay whose peer stays.
-    pub(super) fn to_relay(&mut self, relay: &RelayId) -> Option<(LinkId, Link)> {
+    pub(super) fn way_to(&mut self, relay: &RelayId) -> Option<(LinkId, Link)> {
         let id = *self.by_relay.get(relay)?;
         let link = self.get_mut(id)?.outlet.link().clone();
         (link.close_reason().is_none() && !link.peer_drains()).then_some((id, link))
