@@ -6,9 +6,9 @@ use llarp_core::client::{Client, ClientConfig};
 use llarp_core::clock::Clock;
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::link::{Endpoint, EndpointConfig, Role, StartError};
-use llarp_core::path::{Diversity, Profile};
+use llarp_core::path::Diversity;
 use llarp_core::registry::RelayList;
-use llarp_core::tunnel::NoRuntime;
+use llarp_core::store::Store;
 
 use crate::relay::fresh;
 
@@ -18,9 +18,9 @@ pub enum ClientError {
     /// The socket or TLS.
     #[error("no client: {0}")]
     Start(#[from] StartError),
-    /// No tokio runtime.
+    /// The client's driver.
     #[error("no client: {0}")]
-    Runtime(#[from] NoRuntime),
+    Client(#[from] llarp_core::client::StartError),
     /// No randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -39,7 +39,9 @@ pub fn on_loopback(network: &str, relays: RelayList) -> Result<Client, ClientErr
     let config = ClientConfig {
         network,
         relays,
-        profile: Profile::new(Diversity::dangerous_same_subnet()),
+        diversity: Diversity::dangerous_same_subnet(),
+        // Its network lives no longer than it does.
+        store: Store::in_memory(),
         clock: Clock::system(),
         seed: fresh()?,
     };

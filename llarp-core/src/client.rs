@@ -24,6 +24,7 @@
 mod builder;
 mod config;
 mod guards;
+mod memory;
 mod path;
 mod pool;
 mod table;
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::builder::{PathError, TryFailed};
@@ -50,6 +52,7 @@ use crate::link::{CloseCode, Endpoint, Protocol, Redialer};
 use crate::path::pool::Isolation;
 use crate::path::{Millis, Profile, Seconds, Want};
 use crate::registry::RelayList;
+use crate::store::ReadError;
 use crate::tunnel::{NoRuntime, Tunnel, TunnelConfig, Tunnels};
 
 /// A client. Clones share it; when the last is dropped, its paths end and its links close.
@@ -72,6 +75,18 @@ struct Shared {
     pool: pool::Driver,
     /// Set once, before any path is built.
     tunnels: OnceLock<Tunnels>,
+    profile_changed: Arc<Notify>,
+}
+
+/// Why a client does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was not started in a tokio runtime.
+    #[error(transparent)]
+    Tunnels(#[from] NoRuntime),
+    /// What it remembers cannot be read.
+    #[error("what the client remembers cannot be read: {0}")]
+    Store(#[from] ReadError),
 }
 
 /// What choices are made from.
@@ -86,15 +101,15 @@ impl Client {
     /// Runs a client over `endpoint`. Nothing is sent until a path is wanted.
     ///
     /// # Errors
-    /// [`NoRuntime`] outside of a tokio runtime.
-    pub fn start(config: ClientConfig, endpoint: Endpoint) -> Result<Self, NoRuntime> {
+    /// [`StartError`].
+    pub fn start(config: ClientConfig, endpoint: Endpoint) -> Result<Self, StartError> {
         let generator = |part: &[u8]| {
             let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[part]);
             ChaCha20Rng::from_seed(*seed.expose())
         };
         let mut state = State {
             relays: config.relays,
-            profile: config.profile,
+            profile: memory::load(&config.store, config.diversity)?,
             rng: generator(b"state"),
             suspended: false,
         };
@@ -109,7 +124,9 @@ impl Client {
             table: Mutex::new(Table::new()),
             pool: pool::Driver::default(),
             tunnels: OnceLock::new(),
+            profile_changed: Arc::default(),
         });
+        tokio::spawn(memory::keep(Arc::downgrade(&shared), config.store));
         let carrier = Arc::new(tunnels::Paths::new(&shared, generator(b"paths")));
         let seed = derive(
             &config.seed,
@@ -171,9 +188,10 @@ impl Client {
         let state = &mut *self.shared.state();
         state.relays = relays;
         state.profile.update(&state.relays, now, &mut state.rng);
+        self.shared.profile_changed.notify_one();
     }
 
-    /// Guards and second hops, for the disk. Secret.
+    /// Guards and second hops as they are now. Secret.
     #[must_use]
     pub fn profile(&self) -> Profile {
         self.shared.state().profile.clone()

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use llarp_core::client::{Client, PathError};
 use llarp_core::clock::Clock;
-use llarp_core::path::{Diversity, Profile, Seconds, Want, choose};
+use llarp_core::path::{Seconds, Want, choose};
+use llarp_core::store::Store;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
 use rand_chacha::ChaCha20Rng;
@@ -25,7 +26,7 @@ fn off(clock: Clock, seconds: i64) -> Clock {
 
 fn client(net: &mut TestNet, seconds: i64) -> (Client, Clock) {
     let clock = off(net.clock, seconds);
-    let client = net.client_with(0, Profile::new(Diversity::Strict), clock);
+    let client = net.client_with(0, Store::in_memory(), clock);
     (client, clock)
 }
 

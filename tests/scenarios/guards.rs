@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use llarp_core::client::{Client, Path, PathEnd, PathError};
 use llarp_core::path::pool::{Isolation, Purpose};
 use llarp_core::path::{Seconds, Want};
+use llarp_core::store::Store;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
 use tokio::time::{Instant, sleep, timeout};
@@ -173,4 +174,24 @@ fn a_changed_network_ends_paths_and_links_and_makes_new_ones() {
             back.unwrap().unwrap().probe(2).await.unwrap();
         });
     }
+}
+
+#[test]
+fn a_client_that_was_restarted_has_its_guards_again() {
+    virtual_time(9, async {
+        let mut net = TestNet::new(9, Weather::FAIR, 40);
+        let store = Store::in_memory();
+        let now = Seconds(net.clock.unix().as_secs());
+        let client = net.client_with(0, store.clone(), net.clock);
+        let before = client.profile().guards_in_use(&net.list, now);
+        sleep(Duration::from_secs(1)).await;
+        drop(client);
+        net.net.kill(client_address(0));
+        let again = net.client_with(0, store, net.clock);
+        assert_eq!(again.profile().guards_in_use(&net.list, now), before);
+        again.build(Want::Any).await.unwrap();
+        net.net.kill(client_address(0));
+        let stranger = net.client(1);
+        assert_ne!(stranger.profile().guards_in_use(&net.list, now), before);
+    });
 }

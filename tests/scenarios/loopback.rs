@@ -11,9 +11,10 @@ use llarp_core::crypto::identity::SecretKey;
 use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
 use llarp_core::link::{Endpoint, EndpointConfig, Role};
-use llarp_core::path::{Diversity, Profile, Want};
+use llarp_core::path::{Diversity, Want};
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use llarp_core::relay::{Handshakes, Relay, RelayConfig};
+use llarp_core::store::Store;
 use llarp_core::tunnel::{ServiceName, Services, Tunnel};
 use llarp_tests::testnet::network;
 use rand_chacha::ChaCha20Rng;
@@ -84,7 +85,8 @@ impl Loopback {
         let config = ClientConfig {
             network: network(),
             relays: self.list.clone(),
-            profile: Profile::new(Diversity::dangerous_same_subnet()),
+            diversity: Diversity::dangerous_same_subnet(),
+            store: Store::in_memory(),
             clock: Clock::system(),
             seed: Secret::random(&mut self.rng),
         };

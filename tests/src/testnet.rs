@@ -17,9 +17,10 @@ use llarp_core::crypto::identity::{RelayId, SecretKey};
 use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
 use llarp_core::link::{Endpoint, EndpointConfig, Role};
-use llarp_core::path::{Diversity, Profile};
+use llarp_core::path::Diversity;
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use llarp_core::relay::{Handshakes, Relay, RelayConfig};
+use llarp_core::store::Store;
 use llarp_core::tunnel::Services;
 use quinn::TokioRuntime;
 use rand_chacha::ChaCha20Rng;
@@ -257,28 +258,29 @@ impl TestNet {
         self.places[n].tap.as_ref()
     }
 
-    /// Client `n`, with a new profile.
+    /// Client `n`, which remembers nothing.
     ///
     /// # Panics
     /// If its endpoint cannot be made.
     #[must_use]
     pub fn client(&mut self, n: usize) -> Client {
-        self.client_with(n, Profile::new(Diversity::Strict), self.clock)
+        self.client_with(n, Store::in_memory(), self.clock)
     }
 
-    /// Client `n`, with its profile and clock.
+    /// Client `n`, with what it remembers and its clock.
     ///
     /// # Panics
     /// If its endpoint cannot be made.
     #[must_use]
-    pub fn client_with(&mut self, n: usize, profile: Profile, clock: Clock) -> Client {
+    pub fn client_with(&mut self, n: usize, store: Store, clock: Clock) -> Client {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let mut rng = ChaCha20Rng::from_seed(seed);
         let config = ClientConfig {
             network: network(),
             relays: self.list.clone(),
-            profile,
+            diversity: Diversity::Strict,
+            store,
             clock,
             seed: Secret::random(&mut rng),
         };

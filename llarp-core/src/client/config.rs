@@ -5,8 +5,9 @@ use core::fmt;
 use crate::clock::Clock;
 use crate::crypto::hash::NetworkId;
 use crate::crypto::secret::Secret;
-use crate::path::Profile;
+use crate::path::Diversity;
 use crate::registry::RelayList;
+use crate::store::Store;
 
 /// Everything that a client is told.
 pub struct ClientConfig {
@@ -14,8 +15,11 @@ pub struct ClientConfig {
     pub network: NetworkId,
     /// The relays that count.
     pub relays: RelayList,
-    /// Guards and second hops, as an earlier run left them, or new.
-    pub profile: Profile,
+    /// Which relays may not share a path.
+    pub diversity: Diversity,
+    /// Where guards and second hops are kept from one run to the next. On a disk, unless the client
+    /// is to be a stranger to its own past: who draws new guards each time meets a bad one soon.
+    pub store: Store,
     /// The wall clock.
     pub clock: Clock,
     /// 32 fresh random bytes, never used twice.

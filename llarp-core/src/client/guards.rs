@@ -100,6 +100,7 @@ pub(super) async fn keep_house(shared: Weak<Shared>) {
         let now = shared.seconds();
         let state = &mut *shared.state();
         state.profile.update(&state.relays, now, &mut state.rng);
+        shared.profile_changed.notify_one();
     }
 }
 

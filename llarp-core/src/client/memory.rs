@@ -1,0 +1,60 @@
+//! What a client remembers from one run to the next: its guards and second hops, on the disk.
+
+use core::time::Duration;
+use std::sync::Weak;
+
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::Shared;
+use crate::path::{Diversity, Profile};
+use crate::store::{Batch, ReadError, Store, TableId};
+
+/// Where the profile is kept.
+const CLIENT: TableId = TableId("client");
+const PROFILE: &[u8] = b"profile";
+
+/// How soon a change is written after the one before.
+const PACE: Duration = Duration::from_secs(5);
+
+/// How often the profile is looked at, should nobody say that it changed.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The profile as an earlier run left it, or a new one.
+///
+/// # Errors
+/// [`ReadError`]: nothing is drawn anew only because a disk hiccups.
+pub(super) fn load(store: &Store, diversity: Diversity) -> Result<Profile, ReadError> {
+    let Some(bytes) = store.get(CLIENT, PROFILE)? else {
+        return Ok(Profile::new(diversity));
+    };
+    Ok(Profile::decode(&bytes, diversity).unwrap_or_else(|error| {
+        // The error names a field, never a relay.
+        warn!(%error, "the kept profile is damaged: new guards are drawn");
+        Profile::new(diversity)
+    }))
+}
+
+/// Writes the profile whenever it has changed, until the client is gone.
+pub(super) async fn keep(shared: Weak<Shared>, store: Store) {
+    let mut kept = None;
+    loop {
+        let Some(strong) = shared.upgrade() else {
+            return;
+        };
+        let bytes = strong.state().profile.encode();
+        let changed = std::sync::Arc::clone(&strong.profile_changed);
+        drop(strong);
+        if kept.as_ref() != Some(&bytes) {
+            let mut batch = Batch::new();
+            batch.put(CLIENT, PROFILE, bytes.clone());
+            match store.commit(batch).await {
+                Ok(()) => kept = Some(bytes),
+                Err(error) => warn!(%error, "the profile was not written; it is tried again"),
+            }
+        }
+        sleep(PACE).await;
+        // Whoever is not told looks after a while.
+        let _ = timeout(LOOK, changed.notified()).await;
+    }
+}
