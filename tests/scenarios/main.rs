@@ -10,6 +10,7 @@ mod guards;
 mod hostile_cells;
 mod layering;
 mod liars;
+mod logs;
 mod loopback;
 mod mutated_inputs;
 mod narrow_link;
