@@ -141,7 +141,7 @@ fn a_path_with_traffic_that_answers_is_left_alone() {
     let traffic: Vec<_> = (0..60_000).step_by(100).collect();
     let (dead, asked) = run(3, &traffic, 60_000);
     assert_eq!(dead, None);
-    assert!((8..=80).contains(&asked.len()), "{}", asked.len());
+    assert!((8..=90).contains(&asked.len()), "{}", asked.len());
 }
 
 /// What the terminal's first answer tells after so many cells each way.
