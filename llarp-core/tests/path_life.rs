@@ -181,7 +181,7 @@ fn a_loss_is_charged_where_it_begins() {
         for _ in 0..500 {
             probing.handle_sent(Millis(0), 2, &mut rng);
         }
-        let mut answer = |probing: &mut Probing, ask: Ask| {
+        let answer = |probing: &mut Probing, ask: Ask| {
             probing.handle_received(ask.hop);
             let lost = if ask.hop >= begins { 100 } else { 0 };
             let answer = Probe {
