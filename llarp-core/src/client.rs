@@ -50,7 +50,7 @@ use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
 use crate::link::{CloseCode, Endpoint, Protocol, Redialer};
 use crate::path::pool::Isolation;
-use crate::path::{Millis, Profile, Seconds, Want};
+use crate::path::{Attempts, Millis, Profile, Seconds, Want};
 use crate::registry::RelayList;
 use crate::store::ReadError;
 use crate::tunnel::{NoRuntime, Tunnel, TunnelConfig, Tunnels};
@@ -93,8 +93,11 @@ pub enum StartError {
 struct State {
     relays: RelayList,
     profile: Profile,
+    attempts: Attempts,
     rng: ChaCha20Rng,
     suspended: bool,
+    /// How often the client has left the network.
+    left: u64,
 }
 
 impl Client {
@@ -110,8 +113,10 @@ impl Client {
         let mut state = State {
             relays: config.relays,
             profile: memory::load(&config.store, config.diversity)?,
+            attempts: Attempts::new(),
             rng: generator(b"state"),
             suspended: false,
+            left: 0,
         };
         let now = Seconds(config.clock.unix().as_secs());
         state.profile.update(&state.relays, now, &mut state.rng);
@@ -202,6 +207,7 @@ impl Client {
     pub fn suspend(&self) {
         self.shared.state().suspended = true;
         self.shared.leave();
+        self.shared.pool.wake();
     }
 
     /// Comes back; paths that are to be kept are built again.
@@ -220,10 +226,11 @@ impl Client {
             state.profile.forgive_guards();
             state.profile.guards_in_use(&state.relays, now)
         };
+        self.shared.pool.wake();
         for guard in guards {
             self.shared.redialer.forgive(&guard).await;
         }
-        self.shared.pool.wake();
+        self.shared.state().profile.forgive_guards();
     }
 }
 
@@ -241,6 +248,7 @@ impl Drop for Alive {
                 tunnels.close();
             }
             shared.leave();
+            shared.pool.wake();
         }
     }
 }
@@ -254,12 +262,17 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn times_left(&self) -> u64 {
+        self.state().left
+    }
+
     fn is_suspended(&self) -> bool {
         self.state().suspended
     }
 
     /// Ends all paths and closes all links.
     fn leave(&self) {
+        self.state().left += 1;
         let links = self.table().leave();
         for link in links {
             link.close(CloseCode::Done);

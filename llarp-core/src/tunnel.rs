@@ -27,6 +27,7 @@
 )]
 
 mod carrier;
+mod cids;
 mod config;
 mod connection;
 mod describe;

@@ -241,21 +241,20 @@ async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
     let relay = devnet.list.iter().next().ok_or(BenchError::NoProcess)?;
     let pid = devnet.pid(&relay.id).ok_or(BenchError::NoProcess)?;
     let client = client::on_loopback(NETWORK, devnet.list.clone())?;
-    let aim = Want::Terminal(relay.id);
     // What the first paths make a relay set up is not a path's.
     let mut paths = Vec::with_capacity(IDLE_PATHS);
     for _ in 0..50 {
-        paths.push(client.build(aim).await?);
+        paths.push(client.build(Want::Any).await?);
         tokio::time::sleep(BUILD_PACE).await;
     }
-    let before = process::private_bytes(pid)?;
+    let before = all_private_bytes(devnet)?;
     for _ in 0..IDLE_PATHS {
-        paths.push(client.build(aim).await?);
+        paths.push(client.build(Want::Any).await?);
         tokio::time::sleep(BUILD_PACE).await;
     }
-    taken
-        .path_bytes
-        .push(per(before, process::private_bytes(pid)?, IDLE_PATHS));
+    // Each path is kept at three relays.
+    let grown = per(before, all_private_bytes(devnet)?, 3 * IDLE_PATHS);
+    taken.path_bytes.push(grown);
     drop(paths);
     drop(client);
     let mut endpoints = Vec::new();
@@ -279,6 +278,12 @@ async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
         .link_bytes
         .push(per(before, process::private_bytes(pid)?, links.len()));
     Ok(())
+}
+
+fn all_private_bytes(devnet: &Devnet) -> Result<u64> {
+    let pids = devnet.list.iter().map(|relay| devnet.pid(&relay.id));
+    let bytes = pids.map(|pid| Ok(process::private_bytes(pid.ok_or(BenchError::NoProcess)?)?));
+    bytes.sum()
 }
 
 fn per(before: u64, after: u64, count: usize) -> f64 {

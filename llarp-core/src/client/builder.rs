@@ -16,8 +16,8 @@ use crate::build::{
 };
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::identity::RelayId;
-use crate::link::{Backoff, DialError, Link, RequestError};
-use crate::path::{ChooseError, Probing, Route, Want, choose};
+use crate::link::{Backoff, CloseCode, DialError, Link, LinkClosed, RequestError};
+use crate::path::{ChooseError, Probing, Route, WaitFor, Want, choose};
 use crate::registry::RelayContact;
 use crate::relay::control::{KIND_BUILD, KIND_CLOSE, encode_close};
 use crate::wire::limits::{
@@ -60,6 +60,15 @@ pub enum PathError {
         /// Minutes that it is ahead of the guards' clocks.
         minutes: i64,
     },
+    /// So many paths towards one relay were tried of late that somebody may want to learn from them.
+    #[error("too many builds towards this relay; again in {} s", retry_after.as_secs())]
+    TooOften {
+        /// When to come again.
+        retry_after: Duration,
+    },
+    /// The path that was to be kept could not be built.
+    #[error(transparent)]
+    Kept(Arc<PathError>),
     /// Nobody asked for paths of this identity and purpose to be kept.
     #[error("no paths are kept for this identity and purpose")]
     NotKept,
@@ -83,6 +92,12 @@ pub enum TryFailed {
     /// A hop said no, lied, or was lied about.
     #[error(transparent)]
     Failed(BuildFailed),
+    /// A relay of the route has left the list meanwhile.
+    #[error("a relay of the route is no longer listed")]
+    Unlisted,
+    /// The client has left the network meanwhile, or closed the link itself.
+    #[error("the client left the network")]
+    Left,
     /// The registry names an onion key that is none.
     #[error("the registry is wrong: {0}")]
     Registry(StartError),
@@ -122,9 +137,13 @@ impl Shared {
                     match tried {
                         Ok(path) => {
                             self.charge_false_clocks(tries);
+                            self.note_success(&want);
                             return Ok(path);
                         }
-                        Err(failed) => tries.failed(&route, failed, self.clock.minute()),
+                        Err(failed) => {
+                            self.note_failure(&want);
+                            tries.failed(&route, failed, self.clock.minute());
+                        }
                     }
                     if let Some(error) = tries.clock_is_wrong() {
                         return Err(error);
@@ -138,7 +157,23 @@ impl Shared {
                     next = Instant::now() + wait;
                 }
                 () = sleep_until(next), if tries.have_room() => {
-                    let route = self.choose_beside(&want, &tries)?;
+                    let route = match self.choose_beside(&want, &tries) {
+                        Ok(route) => route,
+                        // A try that is under way may still make a path.
+                        Err(_) if tries.any_under_way() => {
+                            next = Instant::now() + BUILD_HEDGE;
+                            continue;
+                        }
+                        Err(error) => return Err(error.into()),
+                    };
+                    if let Err(WaitFor { millis }) = self.may_try(&want) {
+                        let retry_after = Duration::from_millis(millis);
+                        next = Instant::now() + retry_after;
+                        if next >= deadline && !tries.any_under_way() {
+                            return Err(PathError::TooOften { retry_after });
+                        }
+                        continue;
+                    }
                     tries.start(&route);
                     tokio::spawn(Arc::clone(self).tried(route, done.clone()));
                     next = Instant::now() + BUILD_HEDGE;
@@ -159,14 +194,20 @@ impl Shared {
     }
 
     async fn try_route(self: &Arc<Self>, route: &Route) -> Result<Path, TryFailed> {
-        let contacts = self.contacts(route);
-        let guard = contacts.first().ok_or(TryFailed::TimedOut)?;
+        let left = self.times_left();
+        let contacts = self.contacts(route).ok_or(TryFailed::Unlisted)?;
+        let guard = contacts.first().ok_or(TryFailed::Unlisted)?;
         let guard = self.guard_link(guard).await.map_err(TryFailed::Guard)?;
+        self.still_here(left, &guard)?;
         let started = self.start(&contacts).map_err(TryFailed::Registry)?;
         let made = match timeout(BUILD_TIME, self.ask(&guard, started)).await {
             Ok(made) => made?,
             Err(_) => return Err(TryFailed::TimedOut),
         };
+        if let Err(error) = self.still_here(left, &guard) {
+            tell_closed(guard.link, made.theirs);
+            return Err(error);
+        }
         let (events, heard) = mpsc::channel(EVENTS);
         let probing = Probing::new(contacts.len(), self.now(), &mut self.fork_rng());
         let number = self.table().open(NewPath {
@@ -251,6 +292,28 @@ impl Shared {
         Ok(route)
     }
 
+    /// Whether another build towards what is wanted may start now.
+    fn may_try(&self, want: &Want) -> Result<(), WaitFor> {
+        let now = self.now();
+        let attempts = &mut self.state().attempts;
+        let target = want.relay().map(|relay| relay.0);
+        target.map_or(Ok(()), |target| attempts.start(target, now))
+    }
+
+    fn note_success(&self, want: &Want) {
+        if let Some(relay) = want.relay() {
+            self.state().attempts.succeeded(&relay.0);
+        }
+    }
+
+    fn note_failure(&self, want: &Want) {
+        let now = self.now();
+        let state = &mut *self.state();
+        if let Some(relay) = want.relay() {
+            state.attempts.failed(&relay.0, now, &mut state.rng);
+        }
+    }
+
     /// Guards that blamed a clock which another guard found right.
     fn charge_false_clocks(&self, tries: Tries) {
         let now = self.seconds();
@@ -270,6 +333,11 @@ impl Shared {
         let state = &mut *self.state();
         let (profile, rng) = (&mut state.profile, &mut state.rng);
         match failed {
+            // No dial was made, or nobody else has done anything.
+            TryFailed::Guard(DialError::BackingOff { .. } | DialError::Stopped)
+            | TryFailed::Asked(RequestError::Closed(LinkClosed::Here))
+            | TryFailed::Left
+            | TryFailed::Unlisted => (),
             TryFailed::Guard(_) => {
                 if let Some(guard) = route.hops().first() {
                     profile.link_failed(guard, now, rng);
@@ -282,10 +350,23 @@ impl Shared {
         }
     }
 
-    fn contacts(&self, route: &Route) -> Vec<RelayContact> {
+    /// All relays of a route, or none: a route without one of them would be another route.
+    fn contacts(&self, route: &Route) -> Option<Vec<RelayContact>> {
         let state = self.state();
         let of = |id: &RelayId| state.relays.get(id).cloned();
-        route.hops().iter().filter_map(of).collect()
+        route.hops().iter().map(of).collect()
+    }
+
+    /// Whether the client has stayed since `left` was taken. If not, a link that was dialled
+    /// meanwhile is closed: nobody else knows of it.
+    fn still_here(&self, left: u64, guard: &GuardLink) -> Result<(), TryFailed> {
+        if self.times_left() == left {
+            return Ok(());
+        }
+        if self.is_suspended() {
+            guard.link.close(CloseCode::Done);
+        }
+        Err(TryFailed::Left)
     }
 }
 

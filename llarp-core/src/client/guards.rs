@@ -27,6 +27,8 @@ impl Shared {
         let link = self.redialer.link(&guard.id, address).await?;
         let (id, waiting) = self.table().add_guard(&link);
         if let Some(waiting) = waiting {
+            // Guards before it may have failed with the network: they are tried again.
+            self.state().profile.link_up(&guard.id);
             spawn(self, id, &link, waiting);
         }
         Ok(GuardLink { id, link })
@@ -80,23 +82,15 @@ async fn move_cells(shared: Weak<Shared>, id: LinkId, link: Link) {
 
 /// Closes links that no path uses, and redraws guards and second hops whose time is over.
 pub(super) async fn keep_house(shared: Weak<Shared>) {
-    let mut unused = Vec::new();
     loop {
         sleep(LINK_UNUSED).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let now_unused = shared.table().unused_guards();
-        for link in &now_unused {
-            // Twice in a row: one that was just dialled waits for its path.
-            if unused.contains(&link.quic().stable_id()) {
-                link.close(CloseCode::Done);
-            }
+        let unused = shared.table().unused_guards();
+        for link in unused {
+            link.close(CloseCode::Done);
         }
-        unused = now_unused
-            .iter()
-            .map(|link| link.quic().stable_id())
-            .collect();
         let now = shared.seconds();
         let state = &mut *shared.state();
         state.profile.update(&state.relays, now, &mut state.rng);

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,6 +63,12 @@ pub enum ProbeError {
     /// None came in time.
     #[error("no answer in {} s", PROBE_TIME.as_secs())]
     TimedOut,
+    /// The path has fewer hops.
+    #[error("the path has no hop {hop}")]
+    NoSuchHop {
+        /// The hop, counted from 0.
+        hop: usize,
+    },
     /// The path has ended.
     #[error(transparent)]
     Ended(#[from] PathEnd),
@@ -102,7 +108,7 @@ impl Path {
         let keeper = Keeper {
             number,
             route: route.clone(),
-            asked: BTreeMap::new(),
+            asked: VecDeque::new(),
         };
         tokio::spawn(keeper.run(Arc::downgrade(shared), events, asked, ending));
         let inner = Inner {
@@ -164,14 +170,18 @@ impl Path {
     /// # Errors
     /// [`ProbeError`]. A lost cell is not asked for again.
     pub async fn probe(&self, hop: usize) -> Result<Duration, ProbeError> {
-        let (answered, answer) = oneshot::channel();
-        let asked = self.inner.asks.send(Ask { hop, answered }).await;
-        if asked.is_err() {
-            return Err(self.ended().await.into());
+        if hop >= self.inner.route.hops().len() {
+            return Err(ProbeError::NoSuchHop { hop });
         }
-        match timeout(PROBE_TIME, answer).await {
-            Ok(Ok(rtt)) => Ok(rtt),
-            Ok(Err(_)) => Err(self.ended().await.into()),
+        let (answered, answer) = oneshot::channel();
+        let asking = async {
+            self.inner.asks.send(Ask { hop, answered }).await.ok()?;
+            answer.await.ok()
+        };
+        match timeout(PROBE_TIME, asking).await {
+            Ok(Some(rtt)) => Ok(rtt),
+            // Too many were asked at once, or the path has just ended.
+            Ok(None) => Err(self.end().map_or(ProbeError::TimedOut, Into::into)),
             Err(_) => Err(ProbeError::TimedOut),
         }
     }
@@ -190,12 +200,15 @@ impl fmt::Debug for Path {
 struct Keeper {
     number: u64,
     route: Route,
-    /// Probes that somebody waits for, by their nonces.
-    asked: BTreeMap<[u8; 8], (Instant, oneshot::Sender<Duration>)>,
+    /// Probes that somebody waits for, oldest first, by their nonces.
+    asked: VecDeque<([u8; 8], Instant, oneshot::Sender<Duration>)>,
 }
 
-/// Probes that are waited for at a time; the oldest nonce gives way, and its asker times out.
+/// Probes that are waited for at a time; the oldest gives way, and its asker hears that time is over.
 const ASKED_MAX: usize = 16;
+
+/// A guard's link over which other paths were heard this lately is not dead: only one path is.
+const SILENT_GUARD_MILLIS: u64 = 2_000;
 
 impl Keeper {
     async fn run(
@@ -234,12 +247,14 @@ impl Keeper {
             }
         };
         if let Some(shared) = shared.upgrade() {
-            if end == PathEnd::Done {
+            if matches!(end, PathEnd::Done | PathEnd::Retired) {
                 shared.served(&self.route);
             }
             match end {
                 PathEnd::GuardLost => shared.charge_guard(&self.route),
-                PathEnd::Dead { hop: 0 } => shared.give_up_guard(self.number, &self.route),
+                PathEnd::Dead { hop: 0 } if shared.guard_is_silent(self.number) => {
+                    shared.give_up_guard(self.number, &self.route);
+                }
                 _ => shared.close_path(self.number),
             }
         }
@@ -249,7 +264,8 @@ impl Keeper {
     fn handle(&mut self, event: Event) -> Option<PathEnd> {
         match event {
             Event::Answered { nonce } => {
-                if let Some((at, answered)) = self.asked.remove(&nonce) {
+                let at = self.asked.iter().position(|(asked, ..)| *asked == nonce);
+                if let Some((_, at, answered)) = at.and_then(|at| self.asked.remove(at)) {
                     let _ = answered.send(at.elapsed());
                 }
                 None
@@ -258,6 +274,7 @@ impl Keeper {
             Event::Closed { hop, reason } => Some(PathEnd::Closed { hop, reason }),
             Event::Garbled => Some(PathEnd::Garbled),
             Event::LinkLost => Some(PathEnd::GuardLost),
+            Event::Spent => Some(PathEnd::Retired),
             Event::Left => Some(PathEnd::Left),
         }
     }
@@ -265,9 +282,9 @@ impl Keeper {
     fn ask(&mut self, shared: &Shared, ask: Ask) {
         if let Some(nonce) = shared.probe(self.number, ask.hop) {
             if self.asked.len() >= ASKED_MAX {
-                self.asked.pop_first();
+                self.asked.pop_front();
             }
-            self.asked.insert(nonce, (Instant::now(), ask.answered));
+            self.asked.push_back((nonce, Instant::now(), ask.answered));
         }
     }
 }
@@ -287,7 +304,8 @@ impl Shared {
         let mut rng = self.fork_rng();
         let mut table = self.table();
         match table.look_after(number, now, &mut rng) {
-            None => Watch::Over(PathEnd::Done, None),
+            // Only a lost link takes paths away behind their keepers' backs.
+            None => Watch::Over(PathEnd::GuardLost, None),
             Some((PathState::Dead { charge, .. }, _)) => {
                 let hop = match charge {
                     Charge::First => 0,
@@ -295,7 +313,11 @@ impl Shared {
                 };
                 Watch::Over(PathEnd::Dead { hop }, Some(charge))
             }
-            Some((PathState::Lossy { charge }, _)) => Watch::Over(PathEnd::Lossy, Some(charge)),
+            // What is lost before the guard may be our own network's doing.
+            Some((PathState::Lossy { charge }, _)) => {
+                let charge = Some(charge).filter(|charge| *charge != Charge::First);
+                Watch::Over(PathEnd::Lossy, charge)
+            }
             Some((_, wake)) => {
                 let wait = Duration::from_millis(wake.since(now));
                 Watch::Until(Instant::now() + wait)
@@ -316,6 +338,13 @@ impl Shared {
         if let Some((link, path)) = closed {
             tell_closed(link, path);
         }
+    }
+
+    /// Whether nothing came over the guard's link for as long as it takes a path to die.
+    fn guard_is_silent(&self, number: u64) -> bool {
+        let now = self.now();
+        let heard = self.table().heard_of_guard(number);
+        heard.is_none_or(|heard| now.since(heard) >= SILENT_GUARD_MILLIS)
     }
 
     /// A guard that carries nothing is as good as a lost link: it is dialled anew, later. QUIC would

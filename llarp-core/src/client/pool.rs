@@ -30,6 +30,8 @@ pub(super) struct Driver {
 struct Planned {
     pool: Pool,
     standing: BTreeMap<PathNumber, Path>,
+    /// Builds that failed, by key: how many, and why the last.
+    failed: BTreeMap<Isolation, (u64, Arc<PathError>)>,
 }
 
 impl Driver {
@@ -48,6 +50,10 @@ impl Driver {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn failures(&self, key: Isolation) -> Option<(u64, Arc<PathError>)> {
+        self.planned().failed.get(&key).cloned()
+    }
+
     /// The best path of `key`; `None` if none stands.
     fn best(&self, key: Isolation) -> Option<Path> {
         let planned = self.planned();
@@ -61,6 +67,7 @@ impl Driver {
 
 impl Shared {
     pub(super) async fn kept_path(&self, key: Isolation) -> Result<Path, PathError> {
+        let failures = self.pool.failures(key).map_or(0, |(count, _)| count);
         loop {
             let stands = self.pool.stands.notified();
             if self.is_suspended() {
@@ -72,14 +79,26 @@ impl Shared {
             if !self.pool.planned().pool.is_kept(key) {
                 return Err(PathError::NotKept);
             }
+            if let Some((count, why)) = self.pool.failures(key)
+                && count > failures
+            {
+                return Err(PathError::Kept(why));
+            }
             stands.await;
         }
     }
 
     /// Builds a path of the pool, keeps it until it ends, and tells the pool.
-    async fn stand(self: Arc<Self>, number: PathNumber, want: Want) {
-        let Ok(path) = self.build(want).await else {
-            return self.lost(number);
+    async fn stand(self: Arc<Self>, number: PathNumber, key: Isolation, want: Want) {
+        let path = match self.build(want).await {
+            Ok(path) => path,
+            Err(why) => {
+                let mut planned = self.pool.planned();
+                let count = planned.failed.get(&key).map_or(0, |(count, _)| *count);
+                planned.failed.insert(key, (count + 1, Arc::new(why)));
+                drop(planned);
+                return self.lost(number);
+            }
         };
         {
             let mut planned = self.pool.planned();
@@ -106,7 +125,7 @@ impl Shared {
         planned.standing.remove(&number);
         planned.pool.lost(number, now, &mut rng);
         drop(planned);
-        self.pool.changed.notify_one();
+        self.pool.wake();
     }
 
     /// Tells the pool what its paths have carried, and does what it wants; when to look again.
@@ -123,8 +142,8 @@ impl Shared {
         }
         for action in planned.pool.poll(now, &mut rng) {
             match action {
-                Action::Start { path, want, .. } => {
-                    tokio::spawn(Arc::clone(self).stand(path, want));
+                Action::Start { path, key, want } => {
+                    tokio::spawn(Arc::clone(self).stand(path, key, want));
                 }
                 Action::Retire(path) => {
                     planned.standing.remove(&path);

@@ -14,7 +14,7 @@ use crate::cell::{
 use crate::hop::{Cell, CellPool, LinkId, PathRef};
 use crate::link::{Carriage, Link, Outlet, Waiting};
 use crate::path::{Millis, PathState, Probing};
-use crate::wire::limits::{CELL_LEN, TERMINAL_WAITING_CELLS};
+use crate::wire::limits::{CELL_LEN, PATH_CELLS_MAX, TERMINAL_WAITING_CELLS};
 
 /// What becomes of a packet that a terminal sent.
 pub(super) trait Deliver {
@@ -34,9 +34,15 @@ pub(super) enum Event {
     Garbled,
     /// The guard's link has ended.
     LinkLost,
+    /// The path has carried all that it may.
+    Spent,
     /// The client leaves the network.
     Left,
 }
+
+/// Cells in one direction after which a path is over here, a little before its relays refuse more
+/// without a word: twice what may be under way on it.
+const SPENT_CELLS: u64 = PATH_CELLS_MAX - (1 << 14);
 
 /// A path that a build has made.
 pub(super) struct NewPath<'a> {
@@ -49,6 +55,7 @@ pub(super) struct NewPath<'a> {
 }
 
 struct Open {
+    number: u64,
     guard: LinkId,
     ours: PathId,
     theirs: PathId,
@@ -88,8 +95,17 @@ impl Carried {
     }
 }
 
+/// A link to a guard.
+struct Guard {
+    outlet: Outlet,
+    /// When a cell of an open path came last.
+    heard: Millis,
+    /// Whether somebody asked for it since links were last looked at.
+    wanted: bool,
+}
+
 pub(super) struct Table {
-    guards: BTreeMap<LinkId, Outlet>,
+    guards: BTreeMap<LinkId, Guard>,
     paths: BTreeMap<u64, Open>,
     by_id: BTreeMap<PathId, u64>,
     next_link: u64,
@@ -124,22 +140,28 @@ impl Table {
     /// Takes in the link to a guard; its old number if it is here already.
     pub(super) fn add_guard(&mut self, link: &Link) -> (LinkId, Option<Waiting>) {
         let quic = link.quic().stable_id();
-        let mut held = self.guards.iter();
-        let held = held.find(|(_, outlet)| outlet.link().quic().stable_id() == quic);
-        if let Some((id, _)) = held {
+        let mut held = self.guards.iter_mut();
+        let held = held.find(|(_, guard)| guard.outlet.link().quic().stable_id() == quic);
+        if let Some((id, guard)) = held {
+            guard.wanted = true;
             return (*id, None);
         }
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let (outlet, waiting) = Outlet::new(link.clone());
-        self.guards.insert(id, outlet);
+        let guard = Guard {
+            outlet,
+            heard: Millis(0),
+            wanted: true,
+        };
+        self.guards.insert(id, guard);
         (id, Some(waiting))
     }
 
     /// A guard's link is gone, and with it its paths.
     pub(super) fn lose_guard(&mut self, guard: LinkId) {
-        if let Some(mut outlet) = self.guards.remove(&guard) {
-            outlet.empty(&mut self.pool);
+        if let Some(mut guard) = self.guards.remove(&guard) {
+            guard.outlet.empty(&mut self.pool);
         }
         for (_, open) in self.paths.extract_if(.., |_, open| open.guard == guard) {
             self.by_id.remove(&open.ours);
@@ -148,11 +170,22 @@ impl Table {
         self.made_room();
     }
 
-    /// The links that carry no path.
-    pub(super) fn unused_guards(&self) -> Vec<Link> {
-        let used = |id: &LinkId| self.paths.values().any(|open| open.guard == *id);
-        let unused = self.guards.iter().filter(|(id, _)| !used(id));
-        unused.map(|(_, outlet)| outlet.link().clone()).collect()
+    /// The links that carry no path, and that no build asked for since the last call.
+    pub(super) fn unused_guards(&mut self) -> Vec<Link> {
+        let mut unused = Vec::new();
+        for (id, guard) in &mut self.guards {
+            let used = self.paths.values().any(|open| open.guard == *id);
+            if !core::mem::take(&mut guard.wanted) && !used {
+                unused.push(guard.outlet.link().clone());
+            }
+        }
+        unused
+    }
+
+    /// When the guard of a path sent a cell of any open path last.
+    pub(super) fn heard_of_guard(&self, number: u64) -> Option<Millis> {
+        let open = self.paths.get(&number)?;
+        Some(self.guards.get(&open.guard)?.heard)
     }
 
     /// Takes a path in, and gives it a number that is not used again.
@@ -160,6 +193,7 @@ impl Table {
         let number = self.next_path;
         self.next_path += 1;
         let open = Open {
+            number,
             guard: path.guard,
             ours: path.ours,
             theirs: path.theirs,
@@ -184,7 +218,7 @@ impl Table {
     pub(super) fn close(&mut self, number: u64) -> Option<(Link, PathId)> {
         let open = self.paths.remove(&number)?;
         self.by_id.remove(&open.ours);
-        let link = self.guards.get(&open.guard)?.link().clone();
+        let link = self.guards.get(&open.guard)?.outlet.link().clone();
         Some((link, open.theirs))
     }
 
@@ -208,10 +242,23 @@ impl Table {
         now: Millis,
         rng: &mut impl Rng,
     ) -> Result<(), SendError> {
-        let open = self.paths.get_mut(&number).ok_or(SendError::Closed)?;
+        let open = self.paths.get(&number).ok_or(SendError::Closed)?;
         let terminal = open.hops.saturating_sub(1);
-        open.note_sent(terminal, now, rng);
-        self.send(number, terminal, Command::Data, packet)
+        if self.is_full(open) {
+            self.full = true;
+            return Err(SendError::Full);
+        }
+        self.send(number, terminal, Command::Data, packet)?;
+        if let Some(open) = self.paths.get_mut(&number) {
+            open.note_sent(terminal, now, rng);
+        }
+        Ok(())
+    }
+
+    fn is_full(&self, open: &Open) -> bool {
+        let path = PathRef::from_number(open.number.into());
+        let guard = self.guards.get(&open.guard);
+        guard.is_some_and(|guard| guard.outlet.waiting_of(path) >= TERMINAL_WAITING_CELLS)
     }
 
     /// Sends a probe to a hop of a path that somebody waits for; its nonce.
@@ -223,6 +270,9 @@ impl Table {
         rng: &mut impl Rng,
     ) -> Option<[u8; 8]> {
         let open = self.paths.get_mut(&number)?;
+        if hop >= open.hops {
+            return None;
+        }
         let ask = open.probing.ask(now, hop, rng);
         let probe = ask.probe.encode();
         self.send(number, hop, Command::Probe, &probe).ok()?;
@@ -253,12 +303,9 @@ impl Table {
         data: &[u8],
     ) -> Result<(), SendError> {
         let open = self.paths.get_mut(&number).ok_or(SendError::Closed)?;
-        let outlet = self.guards.get_mut(&open.guard).ok_or(SendError::Closed)?;
+        let guard = self.guards.get_mut(&open.guard).ok_or(SendError::Closed)?;
+        let outlet = &mut guard.outlet;
         let path = PathRef::from_number(number.into());
-        if outlet.waiting_of(path) >= TERMINAL_WAITING_CELLS {
-            self.full = true;
-            return Err(SendError::Full);
-        }
         let mut cell = self.pool.take();
         if open.seal(hop, command, data, &mut cell).is_err() {
             self.pool.give(cell);
@@ -274,7 +321,7 @@ impl Table {
     /// The next cell that waits for a guard, behind what there is room for now.
     pub(super) fn next_cell(&mut self, guard: LinkId) -> Option<Bytes> {
         self.made_room();
-        let outlet = self.guards.get_mut(&guard)?;
+        let outlet = &mut self.guards.get_mut(&guard)?.outlet;
         outlet.flush(&mut self.carriage, &mut self.pool);
         outlet.next(&mut self.carriage, &mut self.pool)
     }
@@ -301,7 +348,7 @@ impl Table {
             let _ = open.events.try_send(Event::Left);
         }
         let guards = self.guards.values();
-        guards.map(|outlet| outlet.link().clone()).collect()
+        guards.map(|guard| guard.outlet.link().clone()).collect()
     }
 
     /// A cell that came from a guard.
@@ -332,6 +379,9 @@ impl Table {
         match open.inbound.open(body) {
             Ok(arrived) => {
                 open.received += 1;
+                if let Some(guard) = self.guards.get_mut(&guard) {
+                    guard.heard = now;
+                }
                 open.probing.handle_received(arrived.hop);
                 open.act(number, now, &arrived, to);
             }
@@ -368,9 +418,18 @@ impl Open {
             self.looks_at = wake;
             let _ = self.events.try_send(Event::Look);
         }
+        self.note_carried(self.out.sent());
+    }
+
+    /// Each cell behind the last says so, should the event find no room.
+    fn note_carried(&self, cells: u64) {
+        if cells >= SPENT_CELLS {
+            let _ = self.events.try_send(Event::Spent);
+        }
     }
 
     fn act(&mut self, number: u64, now: Millis, arrived: &Arrived<'_>, to: &impl Deliver) {
+        self.note_carried(self.received);
         let hop = arrived.hop;
         match Content::parse(arrived.command, arrived.data) {
             Ok(Content::Data(packet)) if hop + 1 == self.hops => to.deliver(number, packet),

@@ -42,6 +42,10 @@ impl Tries {
         self.under_way.len() < TRIES_AT_ONCE
     }
 
+    pub(super) const fn any_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
     /// Whether a try over this guard tells more than those that were made: none is under way, and
     /// it has not said that clocks differ.
     pub(super) fn want(&self, route: &Route) -> bool {
@@ -76,7 +80,7 @@ impl Tries {
             _ => (),
         }
         match failed {
-            TryFailed::Guard(DialError::BackingOff { .. }) => (),
+            TryFailed::Guard(DialError::BackingOff { .. }) | TryFailed::Left => (),
             TryFailed::Guard(error) => self.unlinked = Some(error),
             _ => self.linked = true,
         }

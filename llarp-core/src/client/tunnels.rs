@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use chacha20::ChaCha20Rng;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
+use super::Shared;
 use super::builder::PathError;
 use super::path::Path;
 use super::table::{Deliver, SendError};
-use super::{Shared, until};
 use crate::crypto::identity::RelayId;
-use crate::path::Want;
-use crate::path::life::PathLife;
+use crate::path::life::{PathLife, Stage};
+use crate::path::{ChooseError, Want};
 use crate::tunnel::{Carrier, ConnectError, FarEnd, Full, PathNumber, Tunnel};
 
 /// Why there is no tunnel.
@@ -83,7 +83,8 @@ impl Deliver for Shared {
     }
 }
 
-/// A tunnel that outlives its paths. Dropped, it stops moving, and ends with the path it is on.
+/// A tunnel that outlives its paths. Dropped, it moves no more and lets its path go: what holds the
+/// tunnel then holds a dead one.
 pub struct Lasting {
     tunnel: Tunnel,
     path: watch::Receiver<Path>,
@@ -172,19 +173,16 @@ struct Mover {
 /// How long a path that a tunnel has left still takes what is under way on it.
 const AFTERGLOW: Duration = Duration::from_secs(2);
 
+/// How often a path's cells are counted: at 60,000 a second a path has carried all after 17 s.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How long to wait when no path can be had, as while the client is suspended.
 const NO_PATH_WAIT: Duration = Duration::from_secs(1);
 
 impl Mover {
     async fn run(self) {
         let mut path = self.moves.borrow().clone();
-        while let Some(replace_at) = self.replace_at() {
-            tokio::select! {
-                biased;
-                _ = self.tunnel.closed() => return,
-                _ = path.ended() => (),
-                () = sleep_until(replace_at) => (),
-            }
+        while self.stays(&path).await {
             let Some(next) = self.next_path().await else {
                 return;
             };
@@ -201,29 +199,53 @@ impl Mover {
         }
     }
 
-    /// When a path that starts now is to be replaced; `None` if the client is gone.
-    fn replace_at(&self) -> Option<Instant> {
-        let shared = self.shared.upgrade()?;
-        let now = shared.now();
-        let life = PathLife::plan(now, &mut shared.fork_rng());
-        Some(until(now, life.wakes_at(now)))
+    /// Waits while a path carries; `false` if the tunnel or the client is gone.
+    async fn stays(&self, path: &Path) -> bool {
+        let Some(life) = self.plan() else {
+            return false;
+        };
+        while self.is_fresh(path, &life) {
+            tokio::select! {
+                biased;
+                _ = self.tunnel.closed() => return false,
+                _ = path.ended() => return true,
+                () = sleep(LOOK) => (),
+            }
+        }
+        true
     }
 
-    /// Another path to the same relay; `None` if the tunnel or the client is gone.
+    fn plan(&self) -> Option<PathLife> {
+        let shared = self.shared.upgrade()?;
+        Some(PathLife::plan(shared.now(), &mut shared.fork_rng()))
+    }
+
+    fn is_fresh(&self, path: &Path, life: &PathLife) -> bool {
+        let Some(shared) = self.shared.upgrade() else {
+            return false;
+        };
+        let carried = shared.table().carried(path.number());
+        let cells = carried.map_or(0, |carried| carried.most());
+        life.stage(shared.now(), cells) == Stage::Fresh
+    }
+
+    /// Another path to the same relay; `None` if the tunnel, the client or the relay is gone.
     async fn next_path(&self) -> Option<Path> {
         loop {
             let shared = self.shared.upgrade()?;
+            let mut wait = NO_PATH_WAIT;
             tokio::select! {
                 biased;
                 _ = self.tunnel.closed() => return None,
-                built = shared.build(Want::Terminal(self.relay)) => {
-                    if let Ok(path) = built {
-                        return Some(path);
-                    }
+                built = shared.build(Want::Terminal(self.relay)) => match built {
+                    Ok(path) => return Some(path),
+                    Err(PathError::Choose(ChooseError::WantedUnknown)) => return None,
+                    Err(PathError::TooOften { retry_after }) => wait = retry_after,
+                    Err(_) => (),
                 }
             }
             drop(shared);
-            sleep(NO_PATH_WAIT).await;
+            sleep(wait).await;
         }
     }
 }

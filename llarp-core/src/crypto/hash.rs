@@ -121,6 +121,8 @@ labels! {
     TUNNEL_RESET_KEY = "llarp/1/tunnel/reset-key";
     /// Seed of the QUIC state machine of a node's tunnels.
     TUNNEL_QUIC_SEED = "llarp/1/tunnel/quic-seed";
+    /// Connection ids of a node's tunnels.
+    TUNNEL_CONNECTION_ID = "llarp/1/tunnel/connection-id";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

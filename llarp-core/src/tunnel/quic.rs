@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quinn::congestion::BbrConfig;
 use quinn::{AckFrequencyConfig, IdleTimeout, NoneTokenStore, TransportConfig, VarInt};
 
+use super::cids::Cids;
 use super::config::TunnelConfig;
 use super::handshake::{Draws, FarEnd, TunnelKeys};
 use super::session::{Callee, Caller, QUIC_VERSION};
@@ -18,7 +19,9 @@ pub(super) fn endpoint(config: &TunnelConfig) -> quinn::EndpointConfig {
     let reset = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, reset.expose());
     let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset));
     let seed = of(label::TUNNEL_QUIC_SEED);
+    let cids = Cids::new(&config.seed, config.network);
     endpoint
+        .cid_generator(move || Box::new(cids.clone()))
         .rng_seed(Some(*seed.expose()))
         .supported_versions(vec![QUIC_VERSION]);
     endpoint
