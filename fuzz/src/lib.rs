@@ -18,9 +18,14 @@ mod cell_up;
 mod choices;
 mod craft;
 mod fixture;
+mod hop_model;
+mod hop_queue;
+mod hop_table;
 mod input;
 mod keys;
+mod link_message;
 mod text;
+mod tunnel;
 mod wire;
 
 /// A fuzz target.
@@ -71,6 +76,12 @@ targets! {
     "build_client" => build_client::run, build_client::seeds;
     "registry_list" => choices::registry_list, choices::registry_list_seeds;
     "path_profile" => choices::path_profile, choices::path_profile_seeds;
+    "hop_close" => link_message::close, link_message::close_seeds;
+    "link_request" => link_message::request, link_message::request_seeds;
+    "tunnel_heads" => tunnel::heads, tunnel::heads_seeds;
+    "tunnel_handshake" => tunnel::handshake, tunnel::handshake_seeds;
+    "hop_table" => hop_table::run, hop_table::seeds;
+    "hop_queue" => hop_queue::run, hop_queue::seeds;
 }
 
 /// Runs `target` on `bytes`.

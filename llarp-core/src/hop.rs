@@ -2,8 +2,8 @@
 //!
 //! In: cells as links deliver them, hops as builds leave them, the time. Out: a [`Verdict`] a cell,
 //! which works in the caller's buffer and allocates nothing; [`Closing`]s; the order in which cells
-//! leave ([`FairQueue`]); which builds are admitted ([`BuildAdmission`]). *Not* here: links, tasks,
-//! clocks, the bytes of link messages, what a terminal does with data.
+//! leave ([`FairQueue`]); which builds are admitted ([`BuildAdmission`]); the message that closes
+//! paths ([`message`]). *Not* here: links, tasks, clocks, what a terminal does with data.
 //! Specification: `docs/spec/04-hop.md`.
 //!
 //! ```text
@@ -30,6 +30,7 @@ mod admission;
 mod fair;
 mod filter;
 mod lists;
+pub mod message;
 mod path;
 mod pool;
 mod table;

@@ -53,4 +53,4 @@ pub use error::{
 pub(crate) use outlet::until;
 pub use outlet::{Carriage, Outlet, Waiting};
 pub use redial::Redialer;
-pub use request::IncomingRequest;
+pub use request::{IncomingRequest, parse_reply, parse_request};

@@ -27,7 +27,6 @@
 
 mod builds;
 mod config;
-pub mod control;
 mod core;
 mod neighbours;
 mod stats;

@@ -34,7 +34,7 @@ mod describe;
 mod endpoint;
 mod error;
 mod gate;
-mod handshake;
+pub mod handshake;
 mod keys;
 mod quic;
 mod route;

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use llarp_core::build::{Cause, Charge, Status};
 use llarp_core::cell::{CloseReason, Command};
+use llarp_core::hop::message::{KIND_CLOSE, encode_close};
 use llarp_core::link::RequestError;
-use llarp_core::relay::control::{KIND_CLOSE, encode_close};
 use llarp_core::wire::limits::{LINK_BUILDS_PER_SECOND, LINK_PENDING_BUILDS_MAX};
 use tokio::time::sleep;
 

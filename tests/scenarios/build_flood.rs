@@ -6,8 +6,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use llarp_core::hop::message::KIND_BUILD;
 use llarp_core::link::Link;
-use llarp_core::relay::control::KIND_BUILD;
 use llarp_core::wire::limits::{BUILD_REPLY_LEN, BUILD_REQUEST_LEN, REQUESTS_OPEN};
 use llarp_tests::figure;
 use llarp_tests::net::{Weather, virtual_time};

@@ -6,8 +6,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use llarp_core::client::Client;
+use llarp_core::hop::message::KIND_BUILD;
 use llarp_core::path::{Seconds, Want, choose};
-use llarp_core::relay::control::KIND_BUILD;
 use llarp_core::wire::limits::BUILD_REPLY_LEN;
 use llarp_tests::figure;
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, ReplyFate, RequestFate};

@@ -16,10 +16,10 @@ use crate::build::{
 };
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::identity::RelayId;
+use crate::hop::message::{KIND_BUILD, KIND_CLOSE, encode_close};
 use crate::link::{Backoff, CloseCode, DialError, Link, LinkClosed, RequestError};
 use crate::path::{ChooseError, Probing, Route, WaitFor, Want, choose};
 use crate::registry::RelayContact;
-use crate::relay::control::{KIND_BUILD, KIND_CLOSE, encode_close};
 use crate::wire::limits::{
     BUILD_DEADLINE, BUILD_HEDGE, BUILD_REPLY_LEN, BUILD_RETRY_BASE, BUILD_RETRY_CAP, BUILD_TIME,
 };

@@ -89,7 +89,7 @@ impl Link {
             let whole = pending.read(max).await;
             let Some(pending) = slot.take() else { continue };
             self.shared.activity.touch();
-            let parsed = whole.and_then(|()| parse(&pending.bytes).ok());
+            let parsed = whole.and_then(|()| parse_request(&pending.bytes).ok());
             match parsed.map(|(kind, body)| (kind, body.len())) {
                 Some((KIND_DRAINING, _)) => {
                     self.shared.peer_drains.send_replace(true);
@@ -123,7 +123,7 @@ impl Link {
             ReadToEndError::Read(_) => RequestError::Refused,
         })?;
         self.shared.activity.touch();
-        let body_len = match sized(Reader::new(&reply)) {
+        let body_len = match parse_reply(&reply) {
             Ok(body) => body.len(),
             Err(_) => return Err(RequestError::Malformed),
         };
@@ -228,11 +228,22 @@ fn unwritten(error: WriteError) -> RequestError {
     }
 }
 
-/// Kind and body of a whole request.
-fn parse(bytes: &[u8]) -> Result<(u8, &[u8]), WireError> {
+/// Kind and body of a whole request, as a stream carries it.
+///
+/// # Errors
+/// What is wrong with it. How long it may be is for who reads the stream to bound.
+pub fn parse_request(bytes: &[u8]) -> Result<(u8, &[u8]), WireError> {
     let mut reader = Reader::new(bytes);
     let kind = reader.u8("kind")?;
     Ok((kind, sized(reader)?))
+}
+
+/// Body of a whole reply, as a stream carries it.
+///
+/// # Errors
+/// As of [`parse_request`].
+pub fn parse_reply(bytes: &[u8]) -> Result<&[u8], WireError> {
+    sized(Reader::new(bytes))
 }
 
 /// A length and as many bytes, with nothing behind them.

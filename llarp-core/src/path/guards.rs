@@ -85,9 +85,15 @@ impl Guard {
 
     pub(super) fn strike(&mut self, now: Seconds, rng: &mut impl Rng) {
         self.strikes = self.strikes.saturating_add(1);
-        if self.strikes >= STRIKES {
+        if self.is_struck_out() {
             self.unreachable(now, rng);
+            self.strikes = STRIKES;
         }
+    }
+
+    /// Whether it is set aside for its builds, not for its link.
+    pub(super) const fn is_struck_out(&self) -> bool {
+        self.strikes >= STRIKES
     }
 }
 

@@ -105,8 +105,8 @@ impl Profile {
         (self.guards.len(), next)
     }
 
-    /// A dial to `relay` made a link. Guards before it are tried again at once: the network may
-    /// have been down when they failed.
+    /// A dial to `relay` made a link. Guards before it that could not be linked are tried again at
+    /// once: the network may have been down when they failed.
     pub fn link_up(&mut self, relay: &RelayId) {
         let Some(at) = self
             .guards
@@ -115,12 +115,12 @@ impl Profile {
         else {
             return;
         };
-        for (slot, guard) in self.guards.iter_mut().enumerate().take(at + 1) {
+        let linked = self.guards.iter_mut().take(at + 1);
+        for guard in linked.filter(|guard| !guard.is_struck_out()) {
             guard.retry_at = Seconds(0);
-            if slot == at {
-                guard.failures = 0;
-                guard.strikes = 0;
-            }
+        }
+        if let Some(guard) = self.guards.get_mut(at) {
+            guard.failures = 0;
         }
     }
 

@@ -9,13 +9,13 @@ use rand_core::{Rng, SeedableRng};
 
 use super::Shared;
 use super::config::Handshakes;
-use super::control::KIND_BUILD;
 use crate::build::{
     AuthenticBuild, AwaitNext, BuildReply, BuildRequest, Decline, ForwardBuild, FreshBuild,
     OpenedBuild, Refusal, RelayContext, TerminalBuild, screen_build,
 };
 use crate::cell::{HopKeys, MiddleHop, PathId, TerminalHop};
 use crate::crypto::noise::HandshakeFailed;
+use crate::hop::message::KIND_BUILD;
 use crate::hop::{LinkId, NewPath, PathRef, Side, Ticket};
 use crate::link::{IncomingRequest, Link, RequestError};
 use crate::wire::limits::BUILD_REPLY_LEN;

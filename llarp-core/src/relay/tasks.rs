@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::control::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
 use super::neighbours::TakenIn;
 use super::{Shared, builds};
 use crate::hop::LinkId;
+use crate::hop::message::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
 use crate::link::{Link, RecvError, until};
 use crate::wire::limits::{BUILD_REQUEST_LEN, RELAY_BATCH_CELLS};
 

@@ -59,10 +59,13 @@ pub enum HandshakeError {
 }
 
 /// A caller that waits for message 2.
-pub(super) struct ExpectAnswer(Initiator);
+pub struct ExpectAnswer(Initiator);
 
 /// Writes message 1 to `far`.
-pub(super) fn call(
+///
+/// # Errors
+/// [`HandshakeError::DoesNotOpen`] if the far end's key is none.
+pub fn call(
     network: &NetworkId,
     far: &FarEnd,
     parameters: &[u8],
@@ -83,7 +86,10 @@ pub(super) fn call(
 
 impl ExpectAnswer {
     /// Opens message 2: the callee's parameters, and the split.
-    pub(super) fn finish(self, message: &[u8]) -> Result<(Vec<u8>, Split), HandshakeError> {
+    ///
+    /// # Errors
+    /// [`HandshakeError::DoesNotOpen`].
+    pub fn finish(self, message: &[u8]) -> Result<(Vec<u8>, Split), HandshakeError> {
         let mut parameters = payload(message)?;
         let split = self.0.finish(message, &mut parameters)?;
         Ok((parameters, split))
@@ -91,10 +97,13 @@ impl ExpectAnswer {
 }
 
 /// A callee that has opened message 1.
-pub(super) struct OwesAnswer(Responder);
+pub struct OwesAnswer(Responder);
 
 /// Opens message 1: the caller's parameters, and what is to be answered.
-pub(super) fn answer_to(
+///
+/// # Errors
+/// [`HandshakeError`].
+pub fn answer_to(
     network: &NetworkId,
     keys: &dyn TunnelKeys,
     message: &[u8],
@@ -112,7 +121,10 @@ pub(super) fn answer_to(
 
 impl OwesAnswer {
     /// Writes message 2, and splits.
-    pub(super) fn answer(self, parameters: &[u8]) -> Result<(Vec<u8>, Split), HandshakeError> {
+    ///
+    /// # Errors
+    /// [`HandshakeError::DoesNotOpen`] if the caller's ephemeral key is none.
+    pub fn answer(self, parameters: &[u8]) -> Result<(Vec<u8>, Split), HandshakeError> {
         let mut message = vec![0; parameters.len() + OVERHEAD];
         let split = self.0.answer(parameters, &mut message)?;
         Ok((message, split))
@@ -137,13 +149,15 @@ fn prologue(network: &NetworkId, relay: &RelayId, id: &OnionKeyId) -> Vec<u8> {
 /// Ephemeral keys: a chain of secrets, each of which is erased when the next is made, so that keys
 /// given out cannot be computed again.
 #[derive(Clone)]
-pub(super) struct Draws {
+pub struct Draws {
     network: NetworkId,
     secret: Arc<Mutex<Secret<32>>>,
 }
 
 impl Draws {
-    pub(super) fn new(seed: &Secret<32>, network: NetworkId) -> Self {
+    /// Draws of a machine with this seed, which is to be another at each start.
+    #[must_use]
+    pub fn new(seed: &Secret<32>, network: NetworkId) -> Self {
         let secret = derive(seed, label::TUNNEL_EPHEMERAL, &network, &[b"seed"]);
         let secret = Arc::new(Mutex::new(secret));
         Self { network, secret }

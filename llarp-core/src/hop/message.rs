@@ -1,5 +1,8 @@
 //! What neighbours ask each other on a link, by kind (`docs/spec/08-relay.md` §1).
 //!
+//! In: path ids, or a body as a link delivers it. Out: the one or the other. *Not* here: streams, the
+//! bytes of builds ([`crate::build`]), what closing does ([`PathTable`](super::PathTable)).
+//!
 //! ```text
 //! BUILD  1   a build request          reply: a build reply
 //! CLOSE  2   1 to 512 path ids, 8 bytes each: the sender forgets those paths     reply: empty
