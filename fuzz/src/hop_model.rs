@@ -51,7 +51,7 @@ pub(crate) struct PathModel {
     arrive: InboundLayers,
     /// The hop behind, of a path that has one.
     behind: TerminalHop,
-    seen: HashSet<(bool, [u8; 8])>,
+    seen: HashSet<(bool, u64)>,
     strikes: u8,
 }
 
@@ -122,6 +122,8 @@ impl PathModel {
     /// Whether no cell that began like this came before.
     pub(crate) fn is_new(&mut self, way: Way, cell: &Cell) -> bool {
         let start = std::array::from_fn(|place| cell[PATH_ID_LEN + place]);
+        // The filter needs a mark for "none", and takes 0 for 1.
+        let start = u64::from_le_bytes(start).max(1);
         self.seen.insert((way == Way::Up, start))
     }
 

@@ -422,6 +422,10 @@ pub(crate) fn seeds() -> Vec<Seed> {
             [both.clone(), close(0), send(0), close(0), up(0, 0, 1, 1)].concat(),
         ),
         (
+            "zero_begins_like_one",
+            [both.clone(), vec![3, 0, 0, 0, 1, 1], vec![3, 0, 1, 0, 1, 1]].concat(),
+        ),
+        (
             "closed_by_previous",
             [
                 both.clone(),

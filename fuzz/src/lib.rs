@@ -24,6 +24,7 @@ mod hop_table;
 mod input;
 mod keys;
 mod link_message;
+mod path_watch;
 mod text;
 mod tunnel;
 mod wire;
@@ -82,6 +83,8 @@ targets! {
     "tunnel_handshake" => tunnel::handshake, tunnel::handshake_seeds;
     "hop_table" => hop_table::run, hop_table::seeds;
     "hop_queue" => hop_queue::run, hop_queue::seeds;
+    "path_probing" => path_watch::probing, path_watch::probing_seeds;
+    "path_pool" => path_watch::pool, path_watch::pool_seeds;
 }
 
 /// Runs `target` on `bytes`.

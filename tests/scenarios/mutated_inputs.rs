@@ -7,6 +7,7 @@ mod builds;
 mod cells;
 mod files;
 mod names;
+mod targets;
 
 use llarp_tests::Heavy;
 use rand_chacha::ChaCha20Rng;
