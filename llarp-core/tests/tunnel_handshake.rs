@@ -191,3 +191,32 @@ async fn a_closed_node_accepts_and_calls_no_more() {
     let refused = pair.client.connect(PathNumber(1), pair.keys.far()).await;
     assert_eq!(refused.unwrap_err(), ConnectError::Stopped);
 }
+
+/// A terminal that was the far end of one tunnel, and is that of another, asks whether the two have
+/// one caller: it sends the connection id of the first, which is closed, over the path of the second.
+#[tokio::test(start_paused = true)]
+async fn a_closed_tunnel_is_not_betrayed_over_the_path_of_another() {
+    let pair = Pair::new(FAIR);
+    let (first, theirs) = pair.tunnel().await;
+    first.send_datagram(vec![1; 100].into()).unwrap();
+    theirs.send_datagram(vec![1; 100].into()).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // A packet of data, which begins with the caller's own connection id.
+    let down = pair.net.sent(1);
+    let packet = down.iter().rev().find(|(_, packet)| packet[0] & 0x80 == 0);
+    let packet = packet.expect("data came down").1.clone();
+    drop((first, theirs));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+
+    let (_second, _theirs) = tokio::join!(
+        pair.client.connect(PathNumber(2), pair.keys.far()),
+        pair.relay.accept()
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = pair.net.sent(0).len();
+    for path in [2, 1, 3] {
+        pair.client.deliver(PathNumber(path), &packet);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(pair.net.sent(0).len(), before, "the caller is silent");
+}
