@@ -4,7 +4,7 @@
 //! processes that are gone. The first that goes wrong ends the demo with an error.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use llarp_core::client::{Lasting, Path, PathError, ProbeError, TunnelError};
 use llarp_core::path::Want;
@@ -12,7 +12,7 @@ use llarp_core::tunnel::{ServiceName, StreamError, Tunnel, describe};
 use llarp_core::wire::limits::{BUILD_REQUEST_LEN, CELL_LEN};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::client::{self, ClientError};
 use crate::devnet::{Devnet, DevnetError, NETWORK};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use llarp_core::client::{Client, Path, PathError, TunnelError};
 use llarp_core::crypto::hash::NetworkId;
@@ -11,6 +11,7 @@ use llarp_core::link::{DialError, Endpoint, EndpointConfig, Role, StartError};
 use llarp_core::path::Want;
 use llarp_core::tunnel::{BiStream, ServiceName, StreamError, Tunnel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::time::Instant;
 
 use super::measure::{quantile, sorted};
 use super::{Report, process, services};
