@@ -410,7 +410,7 @@ pub(crate) fn pool_seeds() -> Vec<Seed> {
         ),
         (
             "driver_sleeps_long",
-            [set(0, 0, 4), vec![4, 255, 255].repeat(4), built(9)].concat(),
+            [set(0, 0, 4), [4, 255, 255].repeat(4), built(9)].concat(),
         ),
         (
             "wants_change_fast",
