@@ -142,6 +142,7 @@ impl World {
         let waiting = self.waiting();
         assert!(waiting <= self.limits.total);
         assert_eq!(self.queue.len(), self.fifo.len() + waiting);
+        assert_eq!(self.queue.is_empty(), self.fifo.is_empty() && waiting == 0);
         for number in 0..PATHS {
             let held = self.flows.get(&number).map_or(0, VecDeque::len);
             assert_eq!(self.queue.waiting_of(path(number)), held);
