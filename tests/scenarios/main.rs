@@ -15,6 +15,7 @@ mod mutated_inputs;
 mod narrow_link;
 mod net;
 mod paths;
+mod pipes;
 mod properties;
 mod raw;
 mod tunnels;
