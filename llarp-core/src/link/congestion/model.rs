@@ -6,8 +6,9 @@ use super::delivery::{Delivery, Sample, bytes};
 use super::filter::{Highest, Shortest};
 use super::phase::{Phase, Told};
 
-/// Packets of the first window: 86 kB, over the whole of a first round trip.
-const FIRST_PACKETS: u64 = 64;
+/// Packets of the first window, and of any while there is too little to send: 173 kB, which QUIC
+/// spreads over most of a round trip.
+const FIRST_PACKETS: u64 = 128;
 
 /// Packets that may always be under way: an acknowledgement comes after two, or late.
 const LEAST_PACKETS: u64 = 4;
@@ -29,6 +30,14 @@ const LOSS_PERCENT: u64 = 15;
 /// Packets of a round that chance may lose, however short the round.
 const LOSS_PACKETS: u64 = 8;
 
+/// Percent of the window that is at least under way when the sender has enough to send. QUIC alone
+/// does not tell: a sender that waits for its pacer seems to have more to send.
+const FULL_PERCENT: u64 = 60;
+
+/// Percent of a pipe that may be under way while the sender has too little to send: room for bursts,
+/// which a pipe that is not full takes.
+const BURST_GAIN: u64 = 250;
+
 /// Before the first round trip is measured.
 const ROUND_TRIP_UNKNOWN: Duration = Duration::from_millis(100);
 
@@ -45,6 +54,9 @@ pub(super) struct Model {
     lump: Lump,
     phase: Phase,
     round: Round,
+    batch: Batch,
+    /// There is too little to send to fill the window, and no queue in the pipe.
+    roomy: bool,
     /// The rate that growth is measured against, and rounds in a row without any.
     base: u64,
     flat: u32,
@@ -67,6 +79,13 @@ struct Round {
     limited: bool,
 }
 
+/// The acknowledgements of one packet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Batch {
+    acked: u64,
+    shortest: Option<Duration>,
+}
+
 /// Acknowledgements since they were last no faster than the rate.
 #[derive(Debug, Clone, Copy, Default)]
 struct Lump {
@@ -87,6 +106,8 @@ impl Model {
             lump: Lump::default(),
             phase: Phase::Startup,
             round: Round::default(),
+            batch: Batch::default(),
+            roomy: true,
             base: 0,
             flat: 0,
             draw: 0,
@@ -123,6 +144,9 @@ impl Model {
         }
         let shortest = self.round.shortest.unwrap_or(took);
         self.round.shortest = Some(shortest.min(took));
+        self.batch.acked = self.batch.acked.saturating_add(bytes);
+        let shortest = self.batch.shortest.unwrap_or(took);
+        self.batch.shortest = Some(shortest.min(took));
         self.round.acked = self.round.acked.saturating_add(bytes);
         self.lump.acked = self.lump.acked.saturating_add(bytes);
         self.delivery.acked(now, sent, bytes);
@@ -133,7 +157,15 @@ impl Model {
 
     pub(super) fn acks_end(&mut self, now: Duration, in_flight: u64, dry: bool) {
         let round_trip = self.round_trip();
-        let sample = self.delivery.batch_ends(now, in_flight, dry, round_trip);
+        let batch = core::mem::take(&mut self.batch);
+        let were = in_flight.saturating_add(batch.acked);
+        let full = self.window().saturating_mul(FULL_PERCENT) / 100;
+        let queued = self.queued(batch.shortest);
+        let limited = dry || (were < full && !queued);
+        self.roomy = limited && !queued;
+        let sample = self
+            .delivery
+            .batch_ends(now, in_flight, limited, round_trip);
         if let Some(sample) = sample {
             self.measured(now, sample);
         }
@@ -151,6 +183,12 @@ impl Model {
     fn round_trip(&self) -> Duration {
         self.round_trip
             .map_or(ROUND_TRIP_UNKNOWN, |shortest| shortest.get())
+    }
+
+    /// Whether packets waited in the pipe of which the fastest took `shortest`.
+    fn queued(&self, shortest: Option<Duration>) -> bool {
+        let empty = self.round_trip();
+        shortest.is_some_and(|took| took > empty + empty / 4 + SLACK)
     }
 
     fn measured(&mut self, now: Duration, sample: Sample) {
@@ -178,7 +216,8 @@ impl Model {
             self.rates.lower_to(round.rate);
         }
         // What there was to send says nothing of the pipe.
-        if round.limited && !told.heavy_loss {
+        let overdone = told.heavy_loss || (told.queued && self.phase == Phase::Startup);
+        if round.limited && !overdone {
             return;
         }
         if told.grew || matches!(self.phase, Phase::Cruise(_)) {
@@ -206,13 +245,11 @@ impl Model {
             (false, true) => self.flat,
             (false, false) => self.flat.saturating_add(1),
         };
-        let shortest = self.round_trip();
-        let crowded = shortest + shortest / 4 + SLACK;
         let sent = round.lost.saturating_add(round.acked);
         let chance = (sent * LOSS_PERCENT / 100).max(self.packet * LOSS_PACKETS);
         Told {
             grew,
-            queued: round.shortest.is_some_and(|took| took > crowded),
+            queued: self.queued(round.shortest),
             heavy_loss: round.lost > chance,
             stale: self
                 .round_trip
@@ -254,9 +291,15 @@ impl Model {
         let slack = bytes(rate, SLACK);
         let lumps = self.lumps.get().min(slack.saturating_mul(2).max(pipe / 8));
         let room = slack.max(lumps).saturating_add(self.packet * 2);
-        let fits = (pipe.saturating_mul(self.phase.gain()) / 100).saturating_add(room);
+        let gain = match self.phase.gain() {
+            gain if self.roomy => gain.max(BURST_GAIN),
+            gain => gain,
+        };
+        let fits = (pipe.saturating_mul(gain) / 100).saturating_add(room);
+        let first = self.first_window();
         self.window = match self.phase {
-            Phase::Startup => self.window.min(fits.max(self.first_window())),
+            Phase::Startup => self.window.min(fits.max(first)),
+            _ if self.roomy => fits.max(first),
             _ => fits,
         };
     }

@@ -276,5 +276,5 @@ fn when_all_is_lost_for_long_the_window_is_the_least_until_a_round_is_over() {
     let later = Duration::from_millis(40);
     model.acked(later, Duration::ZERO, PACKET);
     model.acks_end(later, 0, true);
-    assert!(model.window() >= 64 * PACKET);
+    assert!(model.window() >= 128 * PACKET);
 }
