@@ -29,6 +29,7 @@ mod accept;
 mod backoff;
 mod cells;
 mod config;
+mod congestion;
 mod connection;
 mod dial;
 mod endpoint;

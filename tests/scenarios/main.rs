@@ -16,6 +16,7 @@ mod mutated_inputs;
 mod narrow_link;
 mod net;
 mod paths;
+mod pipes;
 mod properties;
 mod raw;
 mod tunnels;

@@ -4,7 +4,7 @@
 //! and needs no deficits.
 //!
 //! ```text
-//!              few cells wait                    ┌───────────── fifo, ≤ 32 ─┐
+//!              few cells wait                    ┌───────────── fifo, ≤ 8 ──┐
 //!   push ─────────────────────────────────────▶  └──────────────────────────┴─▶ pop
 //!     │        more wait                         one cell of each in turn  ▲
 //!     └──────▶ flow of its path  ▒▒▒▒▒▒▒▒▒▒  ──────────────────────────────┤

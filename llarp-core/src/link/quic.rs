@@ -3,13 +3,13 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use quinn::congestion::BbrConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ConnectionId, ConnectionIdGenerator, IdleTimeout, NoneTokenStore, TransportConfig, VarInt,
 };
 
 use super::config::{EndpointConfig, Role};
+use super::congestion::PipeModel;
 use super::error::StartError;
 use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::secret::Secret;
@@ -102,7 +102,7 @@ fn transport(relay: bool, width: Width) -> TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
         .mtu_discovery_config(None)
         .allow_spin(false)
-        .congestion_controller_factory(Arc::new(BbrConfig::default()))
+        .congestion_controller_factory(Arc::new(PipeModel))
         .max_concurrent_bidi_streams(VarInt::from_u32(limits::REQUESTS_OPEN));
     match width {
         Width::Wide => wide(&mut transport, relay),

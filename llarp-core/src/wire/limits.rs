@@ -106,9 +106,9 @@ pub const LINK_BUILDS_PER_SECOND: u64 = 100;
 /// Cells waiting at a relay above which it sheds builds: half of one link's queue.
 pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
 
-/// Cells that wait for a link in the order of their arrival before fairness sets in: one batch of
-/// a socket.
-pub const QUEUE_FIFO_CELLS: usize = 32;
+/// Cells that wait for a link in the order of their arrival before fairness sets in: 4 ms at
+/// 2.5 MB/s, which a bulk path costs all others.
+pub const QUEUE_FIFO_CELLS: usize = 8;
 
 /// Cells of one path that wait for a link: 0.7 MB, the window of a tunnel at 100 Mbit/s and 50 ms.
 pub const QUEUE_PATH_CELLS: usize = 512;
@@ -157,9 +157,9 @@ pub const LINK_IDLE: Duration = Duration::from_secs(45);
 /// UDP flow. One packet each way, and none from the side that was dialled.
 pub const LINK_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Cells that QUIC holds for sending at a relay: one batch. More is standing delay; waiting cells
-/// belong into the relay's own fair queues.
-pub const RELAY_SEND_CELLS: usize = 64;
+/// Cells that QUIC holds for sending at a relay: a batch of its pacer and some. More is standing
+/// delay, 8 ms at 2.5 MB/s; waiting cells belong into the relay's own fair queues.
+pub const RELAY_SEND_CELLS: usize = 16;
 
 /// Cells that QUIC holds for a relay that is not reading: four batches, 328 KiB a link. The oldest
 /// are dropped first.
