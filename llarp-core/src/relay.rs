@@ -25,10 +25,13 @@
     )
 )]
 
+mod asking;
 mod builds;
+mod closes;
 mod config;
 mod core;
 mod neighbours;
+mod room;
 mod stats;
 mod tasks;
 mod terminal;
@@ -40,6 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
@@ -50,12 +54,15 @@ use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
 use crate::crypto::onion_key::OnionSecret;
 use crate::hop::LinkId;
-use crate::link::{Endpoint, Handlers, Link, Protocol, Redialer};
+use crate::link::{Endpoint, Handlers, Link, Peer, Protocol, Redialer};
 use crate::tunnel::{Carrier, NoRuntime, TunnelConfig, Tunnels};
+use crate::wire::limits::RELAY_REQUESTS_OPEN;
 
 /// A relay that runs. Dropped, it is gone at once, as if its process had died.
 pub struct Relay {
     shared: Arc<Shared>,
+    /// Ends what would wait for a relay's cells while something else still holds the rest of it.
+    flusher: AbortHandle,
 }
 
 /// Why a relay does not start.
@@ -123,7 +130,7 @@ impl Relay {
         tunnels.serve(terminal);
         let tunnels = shared.tunnels.get_or_init(|| tunnels).clone();
         tokio::spawn(terminal::serve(tunnels, config.services));
-        tokio::spawn(terminal::flush(Arc::downgrade(&shared)));
+        let flusher = tokio::spawn(terminal::flush(Arc::downgrade(&shared))).abort_handle();
         let adopter = Arc::downgrade(&shared);
         let adopt = move |link| {
             if let Some(shared) = adopter.upgrade() {
@@ -133,7 +140,7 @@ impl Relay {
         let handlers = Handlers::new().with(Protocol::CELLS, adopt);
         shared.endpoint.serve(handlers)?;
         tokio::spawn(tasks::keep_house(Arc::downgrade(&shared)));
-        Ok(Self { shared })
+        Ok(Self { shared, flusher })
     }
 
     /// The relay's id.
@@ -178,7 +185,7 @@ impl Drop for Relay {
             tunnels.close();
         }
         self.shared.endpoint.close();
-        self.shared.flush_soon.notify_one();
+        self.flusher.abort();
     }
 }
 
@@ -208,6 +215,9 @@ impl Shared {
         }
         let taken_in = core.neighbours.insert(link.clone())?;
         drop(core);
+        if let Peer::Relay(_) = link.peer() {
+            link.allow_requests(RELAY_REQUESTS_OPEN);
+        }
         let id = taken_in.id;
         tasks::spawn(self, link, taken_in);
         Some(id)

@@ -4,12 +4,14 @@ use std::collections::{HashMap, VecDeque};
 
 use llarp_core::cell::{MiddleHop, PathId};
 use llarp_core::hop::{
-    BuildAdmission, Cell, CellPool, FairLimits, FairQueue, LinkId, Millis, NewPath, PathRef,
+    Asker, BuildAdmission, Cell, CellPool, FairLimits, FairQueue, LinkId, Millis, NewPath, PathRef,
     PathTable, Shed, Side,
 };
 use llarp_core::wire::limits::{
-    BUILDS_PER_SECOND, LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX,
-    PENDING_BUILDS_MAX, RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
+    BUILDS_PER_SECOND, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND, CLIENT_PATHS_MAX,
+    CLIENT_PENDING_BUILDS_MAX, CLIENTS_BUILDS_PER_SECOND, CLIENTS_PATHS_MAX,
+    LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX, PENDING_BUILDS_MAX,
+    RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
 };
 use proptest::prelude::*;
 
@@ -202,21 +204,23 @@ proptest! {
 }
 
 const NOW: Millis = Millis(77_000);
+const RELAY: Asker = Asker::Relay;
+const CLIENT: Asker = Asker::Anonymous;
 
 #[test]
 fn builds_are_shed_before_cells_stall() {
     let mut admission = BuildAdmission::new(NOW);
     let queued = SHED_QUEUED_CELLS;
-    let shed = admission.admit(NOW, LinkId(1), queued);
+    let shed = admission.admit(NOW, LinkId(1), RELAY, queued);
     assert_eq!(shed, Err(Shed::CellsWait { queued }));
-    assert!(admission.admit(NOW, LinkId(1), queued - 1).is_ok());
+    assert!(admission.admit(NOW, LinkId(1), RELAY, queued - 1).is_ok());
 }
 
 #[test]
 fn a_link_gets_its_rate_of_builds_and_no_more_and_all_links_theirs() {
     let mut admission = BuildAdmission::new(NOW);
     let mut admitted = |now: Millis, link| {
-        let ticket = admission.admit(now, LinkId(link), 0);
+        let ticket = admission.admit(now, LinkId(link), RELAY, 0);
         ticket.map(|ticket| admission.failed(ticket))
     };
     for _ in 0..LINK_BUILDS_PER_SECOND {
@@ -250,12 +254,19 @@ fn builds_under_way_and_paths_are_capped_per_link_and_in_all() {
     for n in 0..PENDING_BUILDS_MAX as u64 {
         now = now.plus(1000);
         if n == per_link {
-            let shed = admission.admit(now, LinkId(0), 0);
+            let shed = admission.admit(now, LinkId(0), RELAY, 0);
             assert_eq!(shed, Err(Shed::LinkPending));
         }
-        tickets.push(admission.admit(now, LinkId(n / per_link), 0).unwrap());
+        tickets.push(
+            admission
+                .admit(now, LinkId(n / per_link), RELAY, 0)
+                .unwrap(),
+        );
     }
-    assert_eq!(admission.admit(now, LinkId(99), 0), Err(Shed::Pending));
+    assert_eq!(
+        admission.admit(now, LinkId(99), RELAY, 0),
+        Err(Shed::Pending)
+    );
     tickets
         .into_iter()
         .for_each(|ticket| admission.built(ticket));
@@ -263,11 +274,11 @@ fn builds_under_way_and_paths_are_capped_per_link_and_in_all() {
     let mut shed_for_link = 0;
     for _ in PENDING_BUILDS_MAX..RELAY_PATHS_MAX {
         now = now.plus(1000);
-        let ticket = match admission.admit(now, LinkId(link), 0) {
+        let ticket = match admission.admit(now, LinkId(link), RELAY, 0) {
             Err(Shed::LinkPaths) => {
                 shed_for_link += 1;
                 link += 1;
-                admission.admit(now, LinkId(link), 0).unwrap()
+                admission.admit(now, LinkId(link), RELAY, 0).unwrap()
             }
             other => other.unwrap(),
         };
@@ -277,16 +288,19 @@ fn builds_under_way_and_paths_are_capped_per_link_and_in_all() {
         shed_for_link,
         (RELAY_PATHS_MAX - PENDING_BUILDS_MAX - 1) / LINK_PATHS_MAX
     );
-    assert_eq!(admission.admit(now, LinkId(5000), 0), Err(Shed::Paths));
+    assert_eq!(
+        admission.admit(now, LinkId(5000), RELAY, 0),
+        Err(Shed::Paths)
+    );
     admission.closed(LinkId(1000));
-    assert!(admission.admit(now, LinkId(5000), 0).is_ok());
+    assert!(admission.admit(now, LinkId(5000), RELAY, 0).is_ok());
 }
 
 #[test]
 fn an_account_goes_with_its_links_last_path() {
     let mut admission = BuildAdmission::new(NOW);
-    let ticket = admission.admit(NOW, LinkId(1), 0).unwrap();
-    let pending = admission.admit(NOW, LinkId(1), 0).unwrap();
+    let ticket = admission.admit(NOW, LinkId(1), RELAY, 0).unwrap();
+    let pending = admission.admit(NOW, LinkId(1), RELAY, 0).unwrap();
     admission.built(ticket);
     admission.link_gone(LinkId(1));
     assert_eq!(admission.links(), 1);
@@ -300,16 +314,87 @@ fn a_quiet_hour_saves_up_no_more_than_a_seconds_builds() {
     let mut admission = BuildAdmission::new(NOW);
     let later = NOW.plus(3_600_000);
     let mut admitted = 0;
-    while let Ok(ticket) = admission.admit(later, LinkId(1), 0) {
+    while let Ok(ticket) = admission.admit(later, LinkId(1), RELAY, 0) {
         admission.failed(ticket);
         admitted += 1;
     }
     assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
     // Nor does a link that waits.
     let mut admitted = 0;
-    while let Ok(ticket) = admission.admit(later.plus(3_600_000), LinkId(1), 0) {
+    while let Ok(ticket) = admission.admit(later.plus(3_600_000), LinkId(1), RELAY, 0) {
         admission.failed(ticket);
         admitted += 1;
     }
     assert_eq!(admitted, LINK_BUILDS_PER_SECOND);
+}
+
+#[test]
+fn a_client_gets_less_than_a_relay() {
+    let mut admission = BuildAdmission::new(NOW);
+    let mut tickets = Vec::new();
+    let shed = loop {
+        match admission.admit(NOW, LinkId(1), CLIENT, 0) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(shed) => break shed,
+        }
+    };
+    assert_eq!(shed, Shed::LinkPending);
+    assert_eq!(tickets.len(), CLIENT_PENDING_BUILDS_MAX);
+    let mut asked = tickets.len() as u64;
+    (tickets.into_iter()).for_each(|ticket| admission.built(ticket));
+    while let Ok(ticket) = admission.admit(NOW, LinkId(1), CLIENT, 0) {
+        admission.built(ticket);
+        asked += 1;
+    }
+    assert_eq!(asked, CLIENT_BUILDS_AT_ONCE);
+    let mut now = NOW;
+    while asked < CLIENT_PATHS_MAX as u64 {
+        now = now.plus(1000 / CLIENT_BUILDS_PER_SECOND);
+        let ticket = admission.admit(now, LinkId(1), CLIENT, 0).unwrap();
+        admission.built(ticket);
+        let too_soon = admission.admit(now, LinkId(1), CLIENT, 0);
+        asked += 1;
+        if asked < CLIENT_PATHS_MAX as u64 {
+            assert_eq!(too_soon, Err(Shed::LinkRate));
+        } else {
+            assert_eq!(too_soon, Err(Shed::LinkPaths));
+        }
+    }
+}
+
+#[test]
+fn all_clients_together_leave_room_for_what_comes_from_relays() {
+    let mut admission = BuildAdmission::new(NOW);
+    let mut built = 0;
+    let mut link = 0;
+    let mut now = NOW;
+    while built < CLIENTS_PATHS_MAX {
+        link += 1;
+        now = now.plus(1000);
+        for _ in 0..CLIENT_BUILDS_AT_ONCE {
+            if let Ok(ticket) = admission.admit(now, LinkId(link), CLIENT, 0) {
+                admission.built(ticket);
+                built += 1;
+            }
+        }
+    }
+    now = now.plus(1000);
+    let shed = admission.admit(now, LinkId(link + 1), CLIENT, 0);
+    assert_eq!(shed, Err(Shed::Paths));
+    let relay = LinkId(link + 2);
+    assert!(admission.admit(now, relay, RELAY, 0).is_ok());
+    assert!(admission.has_pending(relay) && !admission.has_pending(LinkId(1)));
+    admission.closed(LinkId(1));
+    assert!(admission.admit(now, LinkId(link + 1), CLIENT, 0).is_ok());
+    // Nor do they use up the builds of a second.
+    let mut admission = BuildAdmission::new(NOW);
+    let mut asked = 0;
+    for link in 0..100 {
+        while let Ok(ticket) = admission.admit(NOW, LinkId(link), CLIENT, 0) {
+            admission.failed(ticket);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, CLIENTS_BUILDS_PER_SECOND);
+    assert!(admission.admit(NOW, relay, RELAY, 0).is_ok());
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use llarp_core::link::{CloseCode, Link, LinkClosed, RequestError};
-use llarp_core::wire::limits::{REQUEST_BODY_TIME, REQUEST_MAX, REQUEST_TIME};
+use llarp_core::wire::limits::{REQUEST_BODY_TIME, REQUEST_MAX, REQUEST_TIME, RESPONSE_TIME};
 
 use super::link_network::{Net, pair};
 
@@ -112,4 +112,67 @@ async fn requests_end_with_their_link() {
     let gone = LinkClosed::Peer(CloseCode::Other(77));
     assert_eq!(asked, Err(RequestError::Closed(gone)));
     assert_eq!(client.next_request(0).await.map(drop), Err(gone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_asker_names_its_own_patience() {
+    let (client, _relay) = pair(&Net::new()).await;
+    let began = tokio::time::Instant::now();
+    let patience = Duration::from_secs(3);
+    let asked = client.request_within(patience, 1, b"", 0).await;
+    assert_eq!(asked, Err(RequestError::TimedOut));
+    assert_eq!(began.elapsed().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_take_its_reply_is_not_waited_for_forever() {
+    let net = Net::new();
+    let (client, relay) = pair(&net).await;
+    let asking = tokio::spawn(async move { client.request(1, b"", 100).await });
+    let request = relay.next_request(0).await.unwrap();
+    net.cut();
+    let began = tokio::time::Instant::now();
+    let answered = request.respond(b"yes").await;
+    assert_eq!(answered, Err(RequestError::TimedOut));
+    assert_eq!(began.elapsed().as_secs(), RESPONSE_TIME.as_secs());
+    asking.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_answers_learns_that_nobody_wants_it_any_more() {
+    let (client, relay) = pair(&Net::new()).await;
+    let asker = client.clone();
+    let asking = tokio::spawn(async move { asker.request(1, b"", 0).await });
+    let request = relay.next_request(0).await.unwrap();
+    let withdrawn = request.withdrawn();
+    let soon = Duration::from_secs(1);
+    let waited = tokio::time::timeout(soon, request.withdrawn()).await;
+    assert!(waited.is_err(), "it is still wanted");
+    asking.abort();
+    tokio::time::timeout(soon, withdrawn).await.unwrap();
+    assert_eq!(request.respond(b"").await, Err(RequestError::Refused));
+    // So does the end of the link.
+    let asker = client.clone();
+    let _asking = tokio::spawn(async move { asker.request(1, b"", 0).await });
+    let request = relay.next_request(0).await.unwrap();
+    client.close(CloseCode::Done);
+    tokio::time::timeout(soon, request.withdrawn())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_has_so_many_requests_open_as_it_is_allowed() {
+    let (client, relay) = pair(&Net::new()).await;
+    relay.allow_requests(20);
+    for _ in 0..30 {
+        let client = client.clone();
+        tokio::spawn(async move { client.request(1, b"", 0).await });
+    }
+    let mut open = Vec::new();
+    let second = Duration::from_secs(1);
+    while let Ok(request) = tokio::time::timeout(second, relay.next_request(0)).await {
+        open.push(request.unwrap());
+    }
+    assert_eq!(open.len(), 20);
 }

@@ -32,6 +32,7 @@ mod published;
 mod relay_net;
 #[cfg(feature = "net")]
 mod relay_paths;
+mod relay_silence;
 mod store_contract;
 #[cfg(feature = "net")]
 mod store_crash;

@@ -179,7 +179,7 @@ fn a_loss_is_charged_where_it_begins() {
         let mut rng = rng(4);
         let mut probing = Probing::new(3, Millis(0), &mut rng);
         for _ in 0..500 {
-            probing.handle_sent(Millis(0), 2, &mut rng);
+            probing.handle_sent(Millis(12_000), 2, &mut rng);
         }
         let answer = |probing: &mut Probing, ask: Ask| {
             probing.handle_received(ask.hop);
@@ -190,14 +190,14 @@ fn a_loss_is_charged_where_it_begins() {
                 received: ask.probe.sent - lost,
             };
             probing
-                .handle_answer(Millis(100), ask.hop, &answer)
+                .handle_answer(Millis(12_100), ask.hop, &answer)
                 .unwrap()
         };
-        let ask = probing.ask(Millis(50), 2, &mut rng);
+        let ask = probing.ask(Millis(12_050), 2, &mut rng);
         assert!(answer(&mut probing, ask).is_unexplained());
         for hop in 0..2 {
-            assert_eq!(probing.state(Millis(100)), PathState::Alive);
-            let ask = probing.poll(Millis(100), &mut rng).unwrap();
+            assert_eq!(probing.state(Millis(12_100)), PathState::Alive);
+            let ask = probing.poll(Millis(12_100), &mut rng).unwrap();
             assert_eq!(ask.hop, hop, "each hop before is asked");
             answer(&mut probing, ask);
         }
@@ -205,7 +205,7 @@ fn a_loss_is_charged_where_it_begins() {
             0 => Charge::First,
             hop => Charge::Pair(hop - 1, hop),
         };
-        assert_eq!(probing.state(Millis(100)), PathState::Lossy { charge });
+        assert_eq!(probing.state(Millis(12_100)), PathState::Lossy { charge });
     }
 }
 

@@ -20,9 +20,10 @@ use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig};
 use llarp_core::tunnel::Services;
 use llarp_core::wire::limits::{BODY_LEN, BUILD_REPLY_LEN, CELL_LEN, PATH_ID_LEN};
 use rand_chacha::ChaCha20Rng;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::link_network::{Net, at, id, key, network};
+use crate::link_network::{Net, at, id, key, network, serve};
 use crate::support::rng;
 
 /// When every test begins, in seconds since 1970.
@@ -51,6 +52,20 @@ impl Relays {
             made.start(*n, &all);
         }
         made
+    }
+
+    /// The same, but the last of them is in hostile hands: its endpoint, and the links that come in.
+    pub(crate) fn with_hostile_last(count: u8) -> (Self, Endpoint, mpsc::Receiver<Link>) {
+        let mut made = Self::new(0);
+        let all: Vec<u8> = (1..=count).collect();
+        for n in 1..count {
+            made.start(n, &all);
+        }
+        let onion = OnionSecret::generate(&network(), &id(count), &mut rng(count.into()));
+        made.onion.insert(count, onion.public());
+        let endpoint = made.net.relay(count, &all);
+        let links = serve(&endpoint);
+        (made, endpoint, links)
     }
 
     fn start(&mut self, n: u8, all: &[u8]) {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llarp_core::tunnel::{
-    Description, ServiceName, Services, StreamError, TunnelClosed, TunnelCode, TunnelKeys as _,
-    describe, serve_tunnel,
+    Description, PathNumber, ServiceName, Services, StreamError, TunnelClosed, TunnelCode,
+    TunnelKeys as _, describe, serve_tunnel,
 };
+use llarp_core::wire::limits::TUNNEL_ACCEPT_SEND;
 use llarp_core::wire::{Fault, Reader};
 
 use super::tunnel_network::{FAIR, Pair, echo, echoed};
@@ -153,4 +154,23 @@ fn a_description_is_read_as_it_was_written_and_in_no_other_way() {
         ..description
     };
     Description::decode(&twice.encode()).unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_never_acknowledges_makes_a_callee_hold_so_much() {
+    let pair = Pair::new(FAIR);
+    let (ours, theirs) = pair.tunnel().await;
+    let mut stream = ours.open_bi(&echo()).await.unwrap();
+    let mut far = theirs.accept_bi().await.unwrap().accept().await.unwrap();
+    far.write_all(b"here").await.unwrap();
+    stream.read(&mut [0; 4]).await.unwrap();
+    pair.net.cut(PathNumber(1));
+    let chunk = vec![7; 64 << 10];
+    let mut held = 0;
+    let wait = Duration::from_secs(5);
+    while let Ok(Ok(())) = tokio::time::timeout(wait, far.write_all(&chunk)).await {
+        held += chunk.len();
+    }
+    let most = TUNNEL_ACCEPT_SEND as usize;
+    assert!((most / 2..=most).contains(&held), "{held} bytes");
 }

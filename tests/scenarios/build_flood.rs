@@ -77,7 +77,7 @@ fn a_flood_of_builds_by_clients_delays_no_chat_and_is_forgotten() {
         let stats = net.relay(0).unwrap().stats();
         figure(&format!("{idle:?} idle, {loaded:?} under load, {stats:?}"));
         assert!(stats.shed >= 1_000, "{stats:?}");
-        assert!(stats.refused >= 500, "noise and repetitions: {stats:?}");
+        assert!(stats.refused >= 300, "noise and repetitions: {stats:?}");
         // An honest client is let in meanwhile.
         let mut other = Raw::client(&net, 9, 0).await;
         let mut others = other.build(&net, &[0, 1, 2]).await;

@@ -31,8 +31,10 @@ const IDLE_PATHS: usize = 500;
 const IDLE_LINKS: usize = 200;
 /// Links from one loopback address: a relay lets no source have many.
 const LINKS_FROM_ONE: usize = 50;
-/// A relay starts no more than 100 builds a second over one link.
-const BUILD_PACE: Duration = Duration::from_millis(12);
+/// A relay starts no more than 20 builds a second over a client's link.
+const BUILD_PACE: Duration = Duration::from_millis(60);
+/// Clients that hold the idle paths: a relay lets none have more than 256 over a link.
+const IDLE_CLIENTS: u32 = 4;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy)]
@@ -241,23 +243,29 @@ impl Counted {
 async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
     let relay = devnet.list.iter().next().ok_or(BenchError::NoProcess)?;
     let pid = devnet.pid(&relay.id).ok_or(BenchError::NoProcess)?;
-    let client = client::on_loopback(NETWORK, devnet.list.clone())?;
+    let mut clients = Vec::new();
+    for _ in 0..IDLE_CLIENTS {
+        clients.push(client::on_loopback(NETWORK, devnet.list.clone())?);
+    }
+    let mut clients_in_turn = clients.iter().cycle();
+    let mut next = || clients_in_turn.next().ok_or(BenchError::NoProcess);
+    let pace = BUILD_PACE / IDLE_CLIENTS;
     // What the first paths make a relay set up is not a path's.
     let mut paths = Vec::with_capacity(IDLE_PATHS);
     for _ in 0..50 {
-        paths.push(client.build(Want::Any).await?);
-        tokio::time::sleep(BUILD_PACE).await;
+        paths.push(next()?.build(Want::Any).await?);
+        tokio::time::sleep(pace).await;
     }
     let before = all_private_bytes(devnet)?;
     for _ in 0..IDLE_PATHS {
-        paths.push(client.build(Want::Any).await?);
-        tokio::time::sleep(BUILD_PACE).await;
+        paths.push(next()?.build(Want::Any).await?);
+        tokio::time::sleep(pace).await;
     }
     // Each path is kept at three relays.
     let grown = per(before, all_private_bytes(devnet)?, 3 * IDLE_PATHS);
     taken.path_bytes.push(grown);
     drop(paths);
-    drop(client);
+    drop(clients);
     let mut endpoints = Vec::new();
     let mut links = Vec::new();
     let before = process::private_bytes(pid)?;

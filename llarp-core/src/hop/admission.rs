@@ -4,9 +4,20 @@ use std::collections::BTreeMap;
 
 use super::{LinkId, Millis};
 use crate::wire::limits::{
-    BUILDS_PER_SECOND, LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX,
+    BUILDS_PER_SECOND, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND, CLIENT_PATHS_MAX,
+    CLIENT_PENDING_BUILDS_MAX, CLIENTS_BUILDS_PER_SECOND, CLIENTS_PATHS_MAX,
+    CLIENTS_PENDING_BUILDS_MAX, LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX,
     PENDING_BUILDS_MAX, RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
 };
+
+/// Who asks for a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A relay, for many clients.
+    Relay,
+    /// Somebody who did not say: one client, or a stranger.
+    Anonymous,
+}
 
 /// Why a build is not started. For this relay only: on its link it is refused without a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,22 +29,22 @@ pub enum Shed {
         queued: usize,
     },
     /// Too many builds a second over this link.
-    #[error("more than {LINK_BUILDS_PER_SECOND} builds a second over this link")]
+    #[error("too many builds a second over this link")]
     LinkRate,
     /// Too many builds a second.
-    #[error("more than {BUILDS_PER_SECOND} builds a second")]
+    #[error("too many builds a second")]
     Rate,
     /// The link has its share of paths.
-    #[error("the link has {LINK_PATHS_MAX} paths")]
+    #[error("the link has its share of paths")]
     LinkPaths,
-    /// The relay has all the paths that it may.
-    #[error("the relay has {RELAY_PATHS_MAX} paths")]
+    /// The relay has all the paths that it may, or that it may for clients.
+    #[error("the relay has all the paths that it may")]
     Paths,
     /// Too many builds under way over this link.
-    #[error("{LINK_PENDING_BUILDS_MAX} builds are under way over this link")]
+    #[error("too many builds are under way over this link")]
     LinkPending,
     /// Too many builds under way.
-    #[error("{PENDING_BUILDS_MAX} builds are under way")]
+    #[error("too many builds are under way")]
     Pending,
 }
 
@@ -53,11 +64,19 @@ impl Ticket {
     }
 }
 
-/// Counts builds and paths, in all and for each link that they came over.
+/// Counts builds and paths: in all, of all clients, and for each link that they came over.
 #[derive(Debug)]
 pub struct BuildAdmission {
     all: Account,
-    links: BTreeMap<LinkId, Account>,
+    clients: Account,
+    links: BTreeMap<LinkId, Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    asker: Asker,
+    gone: bool,
+    account: Account,
 }
 
 impl BuildAdmission {
@@ -65,7 +84,8 @@ impl BuildAdmission {
     #[must_use]
     pub const fn new(now: Millis) -> Self {
         Self {
-            all: Account::new(now, BUILDS_PER_SECOND),
+            all: Account::new(now, ALL),
+            clients: Account::new(now, CLIENTS),
             links: BTreeMap::new(),
         }
     }
@@ -74,35 +94,35 @@ impl BuildAdmission {
     ///
     /// # Errors
     /// [`Shed`]; nothing is then counted.
-    pub fn admit(&mut self, now: Millis, link: LinkId, queued: usize) -> Result<Ticket, Shed> {
+    pub fn admit(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        asker: Asker,
+        queued: usize,
+    ) -> Result<Ticket, Shed> {
         if queued >= SHED_QUEUED_CELLS {
             return Err(Shed::CellsWait { queued });
         }
-        let Self { all, links } = self;
-        if all.taken() >= RELAY_PATHS_MAX {
-            return Err(Shed::Paths);
-        }
-        if all.pending >= PENDING_BUILDS_MAX {
-            return Err(Shed::Pending);
-        }
-        let new = || Account::new(now, LINK_BUILDS_PER_SECOND);
-        let own = links.entry(link).or_insert_with(new);
-        if own.taken() >= LINK_PATHS_MAX {
-            return Err(Shed::LinkPaths);
-        }
-        if own.pending >= LINK_PENDING_BUILDS_MAX {
-            return Err(Shed::LinkPending);
-        }
-        all.refill(now);
+        let Self {
+            all,
+            clients,
+            links,
+        } = self;
+        let own = links.entry(link).or_insert_with(|| Link::new(now, asker));
+        let mut shared = [
+            Some(all),
+            (own.asker == Asker::Anonymous).then_some(clients),
+        ];
+        let own = &mut own.account;
         own.refill(now);
-        if !own.has_token() {
-            return Err(Shed::LinkRate);
+        own.admits(Shed::LinkPaths, Shed::LinkPending, Shed::LinkRate)?;
+        for account in shared.iter_mut().flatten() {
+            account.refill(now);
+            account.admits(Shed::Paths, Shed::Pending, Shed::Rate)?;
         }
-        if !all.has_token() {
-            return Err(Shed::Rate);
-        }
-        all.start();
         own.start();
+        shared.into_iter().flatten().for_each(Account::start);
         Ok(Ticket { link })
     }
 
@@ -130,8 +150,8 @@ impl BuildAdmission {
 
     /// The link is gone. Its account goes with its last path and build.
     pub fn link_gone(&mut self, link: LinkId) {
-        if let Some(account) = self.links.get_mut(&link) {
-            account.gone = true;
+        if let Some(own) = self.links.get_mut(&link) {
+            own.gone = true;
         }
         self.each(link, |_| ());
     }
@@ -142,13 +162,37 @@ impl BuildAdmission {
         self.links.len()
     }
 
+    /// Whether builds that came over `link` are under way.
+    #[must_use]
+    pub fn has_pending(&self, link: LinkId) -> bool {
+        let own = self.links.get(&link);
+        own.is_some_and(|own| own.account.pending > 0)
+    }
+
     fn each(&mut self, link: LinkId, change: impl Fn(&mut Account)) {
         change(&mut self.all);
-        if let Some(account) = self.links.get_mut(&link) {
-            change(account);
-            if account.gone && account.taken() == 0 {
+        if let Some(own) = self.links.get_mut(&link) {
+            change(&mut own.account);
+            if own.asker == Asker::Anonymous {
+                change(&mut self.clients);
+            }
+            if own.gone && own.account.taken() == 0 {
                 self.links.remove(&link);
             }
+        }
+    }
+}
+
+impl Link {
+    const fn new(now: Millis, asker: Asker) -> Self {
+        let share = match asker {
+            Asker::Relay => RELAY,
+            Asker::Anonymous => CLIENT,
+        };
+        Self {
+            asker,
+            gone: false,
+            account: Account::new(now, share),
         }
     }
 }
@@ -156,25 +200,57 @@ impl BuildAdmission {
 /// A thousandth of a build: what a rate of one a second adds in a millisecond.
 const BUILD: u64 = 1000;
 
+/// What an account may have.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    paths: usize,
+    pending: usize,
+    rate: u64,
+    at_once: u64,
+}
+
+const ALL: Share = Share {
+    paths: RELAY_PATHS_MAX,
+    pending: PENDING_BUILDS_MAX,
+    rate: BUILDS_PER_SECOND,
+    at_once: BUILDS_PER_SECOND,
+};
+const CLIENTS: Share = Share {
+    paths: CLIENTS_PATHS_MAX,
+    pending: CLIENTS_PENDING_BUILDS_MAX,
+    rate: CLIENTS_BUILDS_PER_SECOND,
+    at_once: CLIENTS_BUILDS_PER_SECOND,
+};
+const RELAY: Share = Share {
+    paths: LINK_PATHS_MAX,
+    pending: LINK_PENDING_BUILDS_MAX,
+    rate: LINK_BUILDS_PER_SECOND,
+    at_once: LINK_BUILDS_PER_SECOND,
+};
+const CLIENT: Share = Share {
+    paths: CLIENT_PATHS_MAX,
+    pending: CLIENT_PENDING_BUILDS_MAX,
+    rate: CLIENT_BUILDS_PER_SECOND,
+    at_once: CLIENT_BUILDS_AT_ONCE,
+};
+
 #[derive(Debug)]
 struct Account {
+    share: Share,
     pending: usize,
     paths: usize,
-    gone: bool,
-    rate: u64,
-    /// Thousandths of builds; one second's worth at most.
+    /// Thousandths of builds; those that may come at once, at most.
     tokens: u64,
     refilled: Millis,
 }
 
 impl Account {
-    const fn new(now: Millis, rate: u64) -> Self {
+    const fn new(now: Millis, share: Share) -> Self {
         Self {
+            share,
             pending: 0,
             paths: 0,
-            gone: false,
-            rate,
-            tokens: rate * BUILD,
+            tokens: share.at_once * BUILD,
             refilled: now,
         }
     }
@@ -183,14 +259,25 @@ impl Account {
         self.pending + self.paths
     }
 
-    fn refill(&mut self, now: Millis) {
-        let added = now.since(self.refilled).saturating_mul(self.rate);
-        self.tokens = self.tokens.saturating_add(added).min(self.rate * BUILD);
-        self.refilled = self.refilled.max(now);
+    /// Whether one build more has room; which of the errors, if not.
+    const fn admits(&self, paths: Shed, pending: Shed, rate: Shed) -> Result<(), Shed> {
+        if self.taken() >= self.share.paths {
+            return Err(paths);
+        }
+        if self.pending >= self.share.pending {
+            return Err(pending);
+        }
+        if self.tokens < BUILD {
+            return Err(rate);
+        }
+        Ok(())
     }
 
-    const fn has_token(&self) -> bool {
-        self.tokens >= BUILD
+    fn refill(&mut self, now: Millis) {
+        let added = now.since(self.refilled).saturating_mul(self.share.rate);
+        let most = self.share.at_once * BUILD;
+        self.tokens = self.tokens.saturating_add(added).min(most);
+        self.refilled = self.refilled.max(now);
     }
 
     const fn start(&mut self) {

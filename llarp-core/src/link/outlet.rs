@@ -52,6 +52,12 @@ impl Outlet {
         self.queue.waiting_of(path)
     }
 
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Lets a cell wait; [`Outlet::flush`] must follow the last of a batch.
     ///
     /// # Errors

@@ -10,13 +10,15 @@
 //! The stream's end does not say that a body is whole: a writer that is dropped ends its stream,
 //! too. Hence the lengths.
 
-use quinn::{ReadError, ReadToEndError, RecvStream, SendStream, VarInt, WriteError};
+use core::time::Duration;
+
+use quinn::{ReadError, ReadToEndError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Link;
 use super::error::{LinkClosed, RequestError};
-use crate::wire::limits::{REQUEST_BODY_TIME, REQUEST_MAX, REQUEST_TIME};
+use crate::wire::limits::{REQUEST_BODY_TIME, REQUEST_MAX, REQUEST_TIME, RESPONSE_TIME};
 use crate::wire::{Reader, WireError};
 
 /// Kind of the link's own notices; the only one says "I am draining", and has no body or reply.
@@ -58,6 +60,21 @@ impl Link {
         body: &[u8],
         reply_max: usize,
     ) -> Result<Vec<u8>, RequestError> {
+        self.request_within(REQUEST_TIME, kind, body, reply_max)
+            .await
+    }
+
+    /// The same, for who waits no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Link::request`].
+    pub async fn request_within(
+        &self,
+        patience: Duration,
+        kind: u8,
+        body: &[u8],
+        reply_max: usize,
+    ) -> Result<Vec<u8>, RequestError> {
         if kind == KIND_DRAINING {
             return Err(RequestError::ReservedKind);
         }
@@ -66,7 +83,7 @@ impl Link {
             return Err(RequestError::TooLarge { max, got });
         }
         self.shared.activity.touch();
-        timeout(REQUEST_TIME, self.exchange(kind, body, reply_max))
+        timeout(patience, self.exchange(kind, body, reply_max))
             .await
             .map_err(|_| RequestError::TimedOut)?
     }
@@ -98,6 +115,12 @@ impl Link {
                 None => pending.refuse(),
             }
         }
+    }
+
+    /// Lets the peer have so many requests open at a time from now on.
+    pub fn allow_requests(&self, open: u32) {
+        let quic = &self.shared.quic;
+        quic.set_max_concurrent_bi_streams(VarInt::from_u32(open));
     }
 
     /// Tells the peer that this machine is leaving.
@@ -175,19 +198,38 @@ impl Pending {
 }
 
 impl IncomingRequest {
-    /// Answers, and waits until QUIC has taken all of it. A future dropped half-way refuses.
+    /// Answers, and waits until the peer's QUIC has all of it. A future dropped half-way refuses.
     ///
     /// # Errors
-    /// [`RequestError::TooLarge`], [`RequestError::Refused`] if the peer no longer wants it, or
-    /// how the link ended.
+    /// [`RequestError::TooLarge`], [`RequestError::Refused`] if the peer no longer wants it,
+    /// [`RequestError::TimedOut`] if it does not take it within [`RESPONSE_TIME`], or how the
+    /// link ended.
     pub async fn respond(mut self, body: &[u8]) -> Result<(), RequestError> {
         if body.len() > REQUEST_MAX {
             let (max, got) = (REQUEST_MAX, body.len());
             return Err(RequestError::TooLarge { max, got });
         }
-        write(&mut self.send, &length(body), body).await?;
+        let answer = async {
+            write(&mut self.send, &length(body), body).await?;
+            // An answer that the peer took back while it was on its way is none.
+            match self.send.stopped().await {
+                Ok(None) => Ok(()),
+                Ok(Some(_)) | Err(StoppedError::ZeroRttRejected) => Err(RequestError::Refused),
+                Err(StoppedError::ConnectionLost(error)) => Err(RequestError::Closed(error.into())),
+            }
+        };
+        let answered = timeout(RESPONSE_TIME, answer).await;
+        answered.map_err(|_| RequestError::TimedOut)??;
         self.answered = true;
         Ok(())
+    }
+
+    /// Resolves when the peer no longer wants an answer, or the link has ended.
+    pub fn withdrawn(&self) -> impl Future<Output = ()> + Send + 'static {
+        let stopped = self.send.stopped();
+        async move {
+            let _ = stopped.await;
+        }
     }
 }
 

@@ -38,6 +38,9 @@ const LOSS_CELLS: u64 = 50;
 const LOSS_ONE_IN: u64 = 10;
 /// A window ends with the answer that makes it so many cells, however often a hop answers.
 const LOSS_WINDOW: u64 = LOSS_CELLS * LOSS_ONE_IN;
+/// And that makes it so long. A tunnel that finds out what a path carries loses a third of its cells
+/// for a second or two; who steals cells goes on.
+const LOSS_MILLIS: u64 = 10_000;
 /// When a loss is located, a hop whose window is not the same shares it from half of it on.
 const LOSS_SHARED: u64 = 2;
 
@@ -114,6 +117,7 @@ impl Loss {
 /// Totals of one hop, as of its last answer.
 #[derive(Debug, Clone, Copy, Default)]
 struct Totals {
+    since: Millis,
     up_sent: u64,
     up_received: u64,
     down_sent: u64,
@@ -168,7 +172,10 @@ impl Probing {
             hops: hops.clamp(1, HOPS_MAX),
             sent: [0; HOPS_MAX],
             received: [0; HOPS_MAX],
-            before: [Totals::default(); HOPS_MAX],
+            before: [Totals {
+                since: now,
+                ..Totals::default()
+            }; HOPS_MAX],
             open: Vec::new(),
             waiting: None,
             asked: [None; HOPS_MAX],
@@ -212,6 +219,7 @@ impl Probing {
         let at = self.open.iter().position(fits)?;
         let asked = self.open.remove(at);
         let totals = Totals {
+            since: now,
             up_sent: asked.up_sent,
             up_received: answer.received,
             down_sent: answer.sent,
@@ -231,12 +239,15 @@ impl Probing {
             since(totals.down_sent, before.down_sent),
             since(totals.down_received, before.down_received),
         );
-        if up.sent.max(down.sent) >= LOSS_WINDOW {
+        let long = now.since(before.since) >= LOSS_MILLIS;
+        if long && up.sent.max(down.sent) >= LOSS_WINDOW {
             *before = totals;
         }
         let rtt = now.since(asked.at);
         let answered = Answered { hop, rtt, up, down };
-        self.note_loss(now, asked.at, &answered);
+        if long {
+            self.note_loss(now, asked.at, &answered);
+        }
         Some(answered)
     }
 

@@ -2,12 +2,14 @@
 //!
 //! The lock is held for look-ups only; handshakes run where [`Handshakes`] says.
 
+use core::pin::pin;
 use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::Shared;
+use super::asking::Asking;
 use super::config::Handshakes;
 use crate::build::{
     AuthenticBuild, AwaitNext, BuildReply, BuildRequest, Decline, ForwardBuild, FreshBuild,
@@ -15,10 +17,8 @@ use crate::build::{
 };
 use crate::cell::{HopKeys, MiddleHop, PathId, TerminalHop};
 use crate::crypto::noise::HandshakeFailed;
-use crate::hop::message::KIND_BUILD;
-use crate::hop::{LinkId, NewPath, PathRef, Side, Ticket};
-use crate::link::{IncomingRequest, Link, RequestError};
-use crate::wire::limits::BUILD_REPLY_LEN;
+use crate::hop::{Asker, LinkId, NewPath, PathRef, Side, Ticket};
+use crate::link::{IncomingRequest, Peer};
 
 /// What a build comes to at this relay.
 #[expect(
@@ -30,7 +30,7 @@ enum Outcome {
     Path(NewPath, BuildReply),
     /// A reply that says no.
     No(BuildReply),
-    /// No word: what came back came too late.
+    /// No word: what came back came too late, or nobody wants it any more.
     Silence,
 }
 
@@ -61,7 +61,9 @@ pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: Incoming
     let theirs = request.path_id;
     let outcome = match open(&shared, request).await {
         Ok(OpenedBuild::Terminal(build)) => end_here(&shared, build, from, theirs).await,
-        Ok(OpenedBuild::Forward(build)) => forward(&shared, build, from, theirs).await,
+        Ok(OpenedBuild::Forward(build)) => {
+            forward(&shared, build, from, theirs, asked.withdrawn()).await
+        }
         Err(refusal) => Outcome::No(refusal.reply),
     };
     match outcome {
@@ -74,6 +76,8 @@ pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: Incoming
             }
         }
         Outcome::No(reply) => {
+            // Whoever asked must not hold a place by taking its time with the reply.
+            drop(place);
             let _ = asked.respond(&reply.encode()).await;
         }
         Outcome::Silence => (),
@@ -83,7 +87,12 @@ pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: Incoming
 fn admit(shared: &Arc<Shared>, from: LinkId) -> Option<Place> {
     let mut core = shared.core();
     let (now, queued) = (core.now(), core.queued());
-    match core.admission.admit(now, from, queued) {
+    // A link that has gone meanwhile would get an account that nobody closes.
+    let asker = match core.neighbours.peer(from)? {
+        Peer::Relay(_) => Asker::Relay,
+        Peer::Anonymous => Asker::Anonymous,
+    };
+    match core.admission.admit(now, from, asker, queued) {
         Ok(ticket) => Some(Place {
             shared: Arc::clone(shared),
             ticket: Some(ticket),
@@ -155,14 +164,32 @@ async fn forward(
     build: ForwardBuild,
     from: LinkId,
     theirs: PathId,
+    withdrawn: impl Future<Output = ()> + Send,
 ) -> Outcome {
-    let Some((next, link)) = shared.link_to(build.next()).await else {
-        let mut rng = shared.fork_rng();
-        return Outcome::No(build.decline(Decline::NextUnreachable, &mut rng));
+    let mut withdrawn = pin!(withdrawn);
+    let no = |build: ForwardBuild, why| Outcome::No(build.decline(why, &mut shared.fork_rng()));
+    let asking = match Asking::begin(shared, from, *build.next()) {
+        Ok(asking) => asking,
+        Err(why) => return no(build, why),
+    };
+    let way = tokio::select! {
+        biased;
+        way = asking.way() => way,
+        () = &mut withdrawn => return Outcome::Silence,
+    };
+    let Some((next, link)) = way else {
+        return no(build, Decline::NextUnreachable);
     };
     let ours_down = shared.draw_id();
     let (request, wait) = build.into_next(ours_down);
-    let reply = match ask(&link, &request).await {
+    // A request that is dropped is taken back. A reply that is there goes first: the next hop would
+    // hold a path that nobody knows.
+    let reply = tokio::select! {
+        biased;
+        reply = asking.ask(&link, &request) => reply,
+        () = &mut withdrawn => return Outcome::Silence,
+    };
+    let reply = match reply {
         Ok(reply) => reply,
         Err(Some(why)) => return Outcome::No(wait.fail(why, &mut shared.fork_rng())),
         Err(None) => return Outcome::Silence,
@@ -184,18 +211,6 @@ async fn forward(
             theirs: theirs_down,
         },
     })
-}
-
-/// Asks the next hop. The error is what to tell the previous one, if anything: a reply that is
-/// late was waited for until the previous hop gave up (`docs/spec/03-build.md` §6).
-async fn ask(link: &Link, request: &BuildRequest) -> Result<BuildReply, Option<Decline>> {
-    let request = request.encode();
-    match link.request(KIND_BUILD, &request, BUILD_REPLY_LEN).await {
-        Ok(reply) => BuildReply::decode(&reply).map_err(|_| Some(Decline::NextRefused)),
-        Err(RequestError::TimedOut) => Err(None),
-        Err(RequestError::Closed(_)) => Err(Some(Decline::NextUnreachable)),
-        Err(_) => Err(Some(Decline::NextRefused)),
-    }
 }
 
 fn path_of(

@@ -1,13 +1,14 @@
 //! Everything that a relay's tasks share, behind one lock: the table of paths, the queues, the
 //! counts. Nothing here waits.
 
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use tokio::time::Instant;
 
 use super::neighbours::Neighbours;
+use super::room::Refusals;
 use super::stats::Stats;
 use crate::build::ReplayCache;
 use crate::cell::PathId;
@@ -16,7 +17,7 @@ use crate::hop::{
     SendError, Verdict,
 };
 use crate::link::Carriage;
-use crate::wire::limits::{CLOSE_IDS_MAX, POOL_CELLS, TERMINAL_WAITING_CELLS};
+use crate::wire::limits::{POOL_CELLS, TERMINAL_WAITING_CELLS};
 
 /// What becomes of a packet for the terminal.
 pub(super) trait Deliver {
@@ -38,9 +39,7 @@ pub(super) struct Core {
     carriage: Carriage,
     queued: usize,
     dirty: Vec<LinkId>,
-    /// Whether a tunnel was told to wait, and who is to be woken.
-    full: bool,
-    waiting: Vec<Waker>,
+    refusals: Refusals,
 }
 
 impl Core {
@@ -57,8 +56,7 @@ impl Core {
             carriage: Carriage::default(),
             queued: 0,
             dirty: Vec::new(),
-            full: false,
-            waiting: Vec::new(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -115,10 +113,8 @@ impl Core {
         let Some(prev) = self.table.prev(path) else {
             return Ok(());
         };
-        let waiting = self.neighbours.get_mut(prev);
-        let waiting = waiting.map_or(0, |to| to.outlet.waiting_of(path));
-        if waiting >= TERMINAL_WAITING_CELLS {
-            self.full = true;
+        if self.is_full(prev, path) {
+            self.refusals.note(prev, path);
             return Err(QueueFull);
         }
         let mut cell = self.pool.take();
@@ -132,13 +128,24 @@ impl Core {
         Ok(())
     }
 
-    /// Ready when [`Core::send_down`] is worth another try.
+    /// Ready when [`Core::send_down`] is worth another try by this task.
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.full {
-            return Poll::Ready(());
+        match self.refusals.take() {
+            // Asked under the lock: cells may have left since the packet was refused.
+            Some((link, path)) if self.is_full(link, path) => {
+                if let Some(to) = self.neighbours.get_mut(link) {
+                    to.room.wait(path, cx.waker());
+                }
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
         }
-        self.waiting.push(cx.waker().clone());
-        Poll::Pending
+    }
+
+    /// Whether as many cells of a path wait for a link as its tunnels may let wait.
+    fn is_full(&mut self, link: LinkId, path: PathRef) -> bool {
+        let to = self.neighbours.get_mut(link);
+        to.is_some_and(|to| to.outlet.waiting_of(path) >= TERMINAL_WAITING_CELLS)
     }
 
     /// Takes in a path that a build has made. `None`: its id is taken.
@@ -180,9 +187,9 @@ impl Core {
     /// Closes the links that were dialled here and that no path uses any more.
     pub(super) fn close_unused_links(&mut self) {
         let now = self.now();
-        for (id, neighbour) in self.neighbours.iter_mut() {
-            neighbour.close_if_unused(now, self.table.uses(id));
-        }
+        let (table, admission) = (&self.table, &self.admission);
+        let used = |link| table.uses(link) || admission.has_pending(link);
+        self.neighbours.close_unused(now, used);
     }
 
     /// Closes the paths whose time is over.
@@ -202,7 +209,7 @@ impl Core {
     pub(super) fn lose_link(&mut self, link: LinkId) {
         if let Some(mut gone) = self.neighbours.remove(link) {
             self.queued -= gone.outlet.empty(&mut self.pool);
-            self.made_room();
+            gone.room.wake_all();
         }
         loop {
             let mut cell = self.pool.take();
@@ -230,35 +237,23 @@ impl Core {
         to.dirty = false;
         let sent = to.outlet.flush(&mut self.carriage, &mut self.pool);
         self.queued -= sent;
-        if sent > 0 {
-            self.made_room();
-        }
-    }
-
-    fn made_room(&mut self) {
-        self.full = false;
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
+        to.room.cells_left(sent, &to.outlet);
     }
 
     /// The next cell for one link behind what there is room for; its task sends it when room comes.
     pub(super) fn next_cell(&mut self, link: LinkId) -> Option<Bytes> {
         self.flush_link(link);
-        let outlet = &mut self.neighbours.get_mut(link)?.outlet;
-        let cell = outlet.next(&mut self.carriage, &mut self.pool)?;
+        let to = self.neighbours.get_mut(link)?;
+        let cell = to.outlet.next(&mut self.carriage, &mut self.pool)?;
         self.queued -= 1;
-        self.made_room();
+        to.room.cells_left(1, &to.outlet);
         Some(cell)
     }
 
     /// Paths of which the peer of one link is to be told, as many as one message takes.
     pub(super) fn next_closes(&mut self, link: LinkId) -> Vec<PathId> {
-        let Some(to) = self.neighbours.get_mut(link) else {
-            return Vec::new();
-        };
-        let keep = to.closes.len().saturating_sub(CLOSE_IDS_MAX);
-        to.closes.split_off(keep)
+        let to = self.neighbours.get_mut(link);
+        to.map_or_else(Vec::new, |to| to.closes.take())
     }
 
     fn push(&mut self, link: LinkId, path: PathRef, cell: CellBuf) {

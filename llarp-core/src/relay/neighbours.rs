@@ -6,19 +6,22 @@ use std::sync::Arc;
 use quinn::Side;
 use tokio::sync::Notify;
 
-use crate::cell::PathId;
+use super::closes::Closes;
+use super::room::Room;
 use crate::crypto::identity::RelayId;
 use crate::hop::{LinkId, Millis};
 use crate::link::{CloseCode, Link, Outlet, Peer, Waiting};
-use crate::wire::limits::LINK_UNUSED_MILLIS;
+use crate::wire::limits::{LINK_UNUSED_MILLIS, NEXT_PENDING_BUILDS_MAX};
 
 /// One link, the cells that wait for it, and the paths of which its peer is to be told.
 pub(super) struct Neighbour {
     pub(super) outlet: Outlet,
     /// Whether cells were pushed since the last flush.
     pub(super) dirty: bool,
+    /// Tunnels that wait until cells have left.
+    pub(super) room: Room,
     /// Paths that are closed here and not yet there.
-    pub(super) closes: Vec<PathId>,
+    pub(super) closes: Closes,
     pub(super) closes_wait: Arc<Notify>,
     /// Since when no path goes over a link that was dialled here.
     unused_since: Option<Millis>,
@@ -26,7 +29,7 @@ pub(super) struct Neighbour {
 
 impl Neighbour {
     /// Closes the link if it was dialled here and nobody has used it for long.
-    pub(super) fn close_if_unused(&mut self, now: Millis, used: bool) {
+    fn close_if_unused(&mut self, now: Millis, used: bool) {
         let link = self.outlet.link();
         if used || link.quic().side() == Side::Server {
             self.unused_since = None;
@@ -44,6 +47,8 @@ pub(super) struct Neighbours {
     serial: u64,
     by_relay: BTreeMap<RelayId, LinkId>,
     by_quic: BTreeMap<usize, LinkId>,
+    /// Builds that wait for a relay.
+    asking: BTreeMap<RelayId, usize>,
 }
 
 /// Bits of a link's number that are its place.
@@ -75,7 +80,8 @@ impl Neighbours {
         let neighbour = Neighbour {
             outlet,
             dirty: false,
-            closes: Vec::new(),
+            room: Room::default(),
+            closes: Closes::default(),
             closes_wait: Arc::clone(&closes_wait),
             unused_since: None,
         };
@@ -128,10 +134,40 @@ impl Neighbours {
         self.places.len() - self.free.len()
     }
 
-    /// All links.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Neighbour)> {
-        let held = self.places.iter_mut().flatten();
-        held.map(|(id, neighbour)| (*id, neighbour))
+    /// Who is at the other end of a link that is here.
+    pub(super) fn peer(&mut self, id: LinkId) -> Option<Peer> {
+        Some(self.get_mut(id)?.outlet.link().peer())
+    }
+
+    /// One build more waits for `relay`; `false` if too many do.
+    pub(super) fn begin_asking(&mut self, relay: RelayId) -> bool {
+        let count = self.asking.entry(relay).or_default();
+        let room = *count < NEXT_PENDING_BUILDS_MAX;
+        *count += usize::from(room);
+        room
+    }
+
+    /// A build waits for `relay` no more.
+    pub(super) fn end_asking(&mut self, relay: &RelayId) {
+        match self.asking.get_mut(relay) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.asking.remove(relay);
+            }
+        }
+    }
+
+    /// Closes the links that were dialled here, over which no build waits, and that nobody has
+    /// `used` for long.
+    pub(super) fn close_unused(&mut self, now: Millis, used: impl Fn(LinkId) -> bool) {
+        let asking = &self.asking;
+        for (id, neighbour) in self.places.iter_mut().flatten() {
+            let asked = match neighbour.outlet.link().peer() {
+                Peer::Relay(relay) => asking.contains_key(&relay),
+                Peer::Anonymous => false,
+            };
+            neighbour.close_if_unused(now, asked || used(*id));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Shared, builds};
 use crate::hop::LinkId;
 use crate::hop::message::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
 use crate::link::{Link, RecvError, until};
-use crate::wire::limits::{BUILD_REQUEST_LEN, RELAY_BATCH_CELLS};
+use crate::wire::limits::{BUILD_REQUEST_LEN, CLOSE_TIME, RELAY_BATCH_CELLS};
 
 /// How often expired paths are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -79,7 +79,8 @@ async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wait: Arc<Not
                 break;
             }
             // A peer that does not hear it forgets the paths when their time is over.
-            let _ = link.request(KIND_CLOSE, &encode_close(&ids), 0).await;
+            let ids = encode_close(&ids);
+            let _ = link.request_within(CLOSE_TIME, KIND_CLOSE, &ids, 0).await;
         }
     }
 }
@@ -99,7 +100,8 @@ async fn answer_requests(shared: Weak<Shared>, id: LinkId, link: Link) {
                     continue;
                 };
                 shared.core().handle_closes(id, ids);
-                let _ = asked.respond(&[]).await;
+                // A peer that does not take the reply holds up nothing else.
+                tokio::spawn(async move { asked.respond(&[]).await });
             }
             // Of another version; dropped, it is refused.
             _ => (),

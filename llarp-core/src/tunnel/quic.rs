@@ -61,8 +61,14 @@ pub(super) fn callee(
     // No NEW_TOKEN: a token would link the caller's later tunnels to this one.
     server.validation_token.sent(0);
     let handshakes = config.limits.handshakes;
+    let mut transport = transport(config.limits.window);
+    // Anybody may call: what is held for one is far less than what we hold for our own calls.
+    transport
+        .send_window(u64::from(limits::TUNNEL_ACCEPT_SEND))
+        .datagram_send_buffer_size(limits::TUNNEL_ACCEPT_DATAGRAMS)
+        .datagram_receive_buffer_size(Some(limits::TUNNEL_ACCEPT_DATAGRAMS));
     server
-        .transport_config(Arc::new(transport(config.limits.window)))
+        .transport_config(Arc::new(transport))
         .max_incoming(handshakes)
         .incoming_buffer_size(limits::TUNNEL_INCOMING_BUFFER)
         .incoming_buffer_size_total(limits::TUNNEL_INCOMING_BUFFER * handshakes as u64);

@@ -87,21 +87,54 @@ pub const FILTER_BYTES_MAX: usize = 512 << 20;
 /// Paths of a relay: 64 MiB of keys and windows at 4 KiB each.
 pub const RELAY_PATHS_MAX: usize = 16_384;
 
-/// Paths over one link: a relay's neighbours carry many clients, no neighbour carries all.
+/// Paths over one link of a relay: a relay's neighbours carry many clients, no neighbour carries all.
 pub const LINK_PATHS_MAX: usize = 4096;
 
 /// Builds under way at a relay: each holds a message of 6.6 KiB and waits for others, 6.6 MiB.
 pub const PENDING_BUILDS_MAX: usize = 1024;
 
-/// Builds under way over one link.
+/// Builds under way over one link of a relay.
 pub const LINK_PENDING_BUILDS_MAX: usize = 256;
+
+/// Builds of all clients and relays that wait for one next hop: an eighth of
+/// [`PENDING_BUILDS_MAX`], so that a relay that never answers cannot take all of a relay's places.
+/// At 100 builds a second and 0.3 s each 30 are under way.
+pub const NEXT_PENDING_BUILDS_MAX: usize = 128;
+
+/// How long a build waits for the dial to its next hop: below [`BUILD_TIME`] by what the word
+/// *unreachable* takes to its client. The dial itself goes on.
+pub const NEXT_DIAL_TIME: Duration = Duration::from_secs(5);
 
 /// Builds a second that a relay starts in all: about a tenth of a core, and below what the replay
 /// cache holds ([`REPLAY_CACHE_MAX`]).
 pub const BUILDS_PER_SECOND: u64 = 1000;
 
-/// Builds a second that one link may ask for.
+/// Builds a second that one link of a relay may ask for.
 pub const LINK_BUILDS_PER_SECOND: u64 = 100;
+
+/// Paths over one link of a client: many times what one needs, and a 64th of
+/// [`RELAY_PATHS_MAX`].
+pub const CLIENT_PATHS_MAX: usize = 256;
+
+/// Builds under way over one link of a client: as many as it may have open ([`REQUESTS_OPEN`]).
+pub const CLIENT_PENDING_BUILDS_MAX: usize = 16;
+
+/// Builds a second that one link of a client may ask for. Ten such links use up a fifth of
+/// [`BUILDS_PER_SECOND`].
+pub const CLIENT_BUILDS_PER_SECOND: u64 = 20;
+
+/// Builds that a client may ask for at once: two seconds' worth, for one that begins.
+pub const CLIENT_BUILDS_AT_ONCE: u64 = 40;
+
+/// Paths of all clients together: three quarters of [`RELAY_PATHS_MAX`]. The rest is for builds
+/// that come from relays, which no number of strangers' links can stop.
+pub const CLIENTS_PATHS_MAX: usize = 12_288;
+
+/// Builds under way of all clients together: three quarters of [`PENDING_BUILDS_MAX`].
+pub const CLIENTS_PENDING_BUILDS_MAX: usize = 768;
+
+/// Builds a second of all clients together: three quarters of [`BUILDS_PER_SECOND`].
+pub const CLIENTS_BUILDS_PER_SECOND: u64 = 750;
 
 /// Cells waiting at a relay above which it sheds builds: half of one link's queue.
 pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
@@ -119,6 +152,13 @@ pub const QUEUE_LINK_CELLS: usize = 8192;
 /// Path ids in one message that closes paths: 4 KiB.
 pub const CLOSE_IDS_MAX: usize = 512;
 
+/// Closed paths of which a neighbour is still to be told: as many as a link has paths, 32 KiB.
+/// Above it the oldest are not told: they end when their time is over.
+pub const CLOSES_WAITING_MAX: usize = LINK_PATHS_MAX;
+
+/// How long a relay waits until its neighbour has heard which paths are closed.
+pub const CLOSE_TIME: Duration = Duration::from_secs(5);
+
 /// Cells of a link that are handled before those of others: what QUIC holds at most at a relay,
 /// so that one wake-up drains it.
 pub const RELAY_BATCH_CELLS: usize = RELAY_RECV_CELLS;
@@ -126,6 +166,10 @@ pub const RELAY_BATCH_CELLS: usize = RELAY_RECV_CELLS;
 /// Cells of one terminal's own that wait for a link above which its tunnels are told to wait: half
 /// of what the queue takes ([`QUEUE_PATH_CELLS`]).
 pub const TERMINAL_WAITING_CELLS: usize = QUEUE_PATH_CELLS / 2;
+
+/// Cells that leave a link between two looks at the tunnels that wait for room on it: a look costs
+/// a search for each of them.
+pub const TERMINAL_WAKE_CELLS: usize = 32;
 
 /// Free buffers of cells that a relay keeps: 5.4 MB.
 pub const POOL_CELLS: usize = 4096;
@@ -175,8 +219,13 @@ pub const SOCKET_BUFFER: usize = 4 << 20;
 /// Cells that wait for a narrow link's stream; what exceeds them is refused to the caller.
 pub const NARROW_QUEUE_CELLS: usize = 64;
 
-/// Requests that a peer may have open on a link at a time.
+/// Requests that a peer may have open on a link at a time, unless it is known to be a relay.
 pub const REQUESTS_OPEN: u32 = 16;
+
+/// Requests that a relay may have open on a link at a time: the builds that it may have under way
+/// there ([`LINK_PENDING_BUILDS_MAX`]), since those of many clients share the link. What they make
+/// QUIC hold does not grow with them: the link's window is the same.
+pub const RELAY_REQUESTS_OPEN: u32 = 256;
 
 /// Bytes of a request's or a reply's body, at most. A build message has 6.7 KiB; the receiver
 /// names its own, smaller bound.
@@ -185,8 +234,12 @@ pub const REQUEST_MAX: usize = 64 << 10;
 /// How long a peer may take to write one request; meanwhile its others wait.
 pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How long a request waits for its reply, writing included.
+/// How long a request waits for its reply, writing included, unless its asker says otherwise.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to take a reply: a second's round trip, with losses. One that gives a
+/// reply no room would hold it forever.
+pub const RESPONSE_TIME: Duration = Duration::from_secs(5);
 
 /// Links that a relay accepts at a time: about 200 MiB at 47 KiB each. Above, the one least
 /// recently used goes.
@@ -268,8 +321,10 @@ pub const TUNNEL_PACKET_MAX: usize = CELL_DATA_MAX;
 /// Bytes of a tunnel's handshake message. An NK message with QUIC's parameters has about 170.
 pub const TUNNEL_HANDSHAKE_MAX: usize = 1024;
 
-/// Tunnels that a callee keeps at a time: about 16 MiB of state when idle.
-pub const TUNNELS_MAX: usize = 1024;
+/// Tunnels that a callee keeps at a time: about 8 MiB of state when idle. At the worst each holds
+/// [`TUNNEL_ACCEPT_SEND`], [`TUNNEL_ACCEPT_WINDOW`] and twice [`TUNNEL_ACCEPT_DATAGRAMS`]: 1.1 GiB
+/// for all of them, of callers that neither acknowledge nor let an application read.
+pub const TUNNELS_MAX: usize = 512;
 
 /// Tunnels that a callee keeps over one path: a client needs one, and two while it changes.
 pub const TUNNELS_PER_PATH: usize = 4;
@@ -296,15 +351,24 @@ pub const TUNNEL_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// 50 MB/s. What exceeds them is dropped, as a network would.
 pub const TUNNEL_INBOX_PACKETS: usize = 4096;
 
-/// Bytes under way to a caller and from it, a tunnel: 80 MB/s over 100 ms.
+/// Bytes under way to a callee that a caller holds, and from it, a tunnel. The callee's own windows
+/// are smaller.
 pub const TUNNEL_WINDOW: u32 = 8 << 20;
 
-/// Bytes that a callee holds for an application that does not read, a tunnel: 2 GiB for all
-/// [`TUNNELS_MAX`] at the worst.
-pub const TUNNEL_ACCEPT_WINDOW: u32 = 2 << 20;
+/// Bytes that a callee holds for an application that does not read, a tunnel: 10 MB/s over 100 ms.
+pub const TUNNEL_ACCEPT_WINDOW: u32 = 1 << 20;
 
-/// Bytes of datagrams that a tunnel holds, each way. The oldest are dropped first.
+/// Bytes that a callee holds until its caller has acknowledged them, a tunnel: 10 MB/s over
+/// 100 ms, and half as much again as a path's queue at its terminal takes ([`QUEUE_PATH_CELLS`]).
+/// More would let callers that never acknowledge fill a relay.
+pub const TUNNEL_ACCEPT_SEND: u32 = 1 << 20;
+
+/// Bytes of datagrams that a caller holds, each way, a tunnel. The oldest are dropped first.
 pub const TUNNEL_DATAGRAM_BUFFER: usize = 1 << 20;
+
+/// Bytes of datagrams that a callee holds, each way, a tunnel: 50 packets. No service of a relay
+/// wants datagrams.
+pub const TUNNEL_ACCEPT_DATAGRAMS: usize = 64 << 10;
 
 /// Streams that a caller has open on a tunnel at a time.
 pub const TUNNEL_STREAMS: u32 = 64;
