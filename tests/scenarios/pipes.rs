@@ -59,10 +59,6 @@ fn full(bytes_per_second: u64, latency: Duration, lost_per_mille: u32) -> Carrie
             rate: arrived * 1350 / 8,
             lost_per_mille: lost * 1000 / sent,
         };
-        println!(
-            "{bytes_per_second} B/s, {latency:?}: {} B/s, {} per mille lost",
-            carried.rate, carried.lost_per_mille
-        );
         carried
     })
 }
@@ -109,7 +105,6 @@ fn the_first_100_kb_of_a_link_take_four_round_trips_at_most() {
             }
         };
         timeout(Duration::from_secs(5), arrived).await.unwrap();
-        println!("{:?}", started.elapsed());
         assert!(started.elapsed() <= Duration::from_millis(400));
     });
 }

@@ -76,7 +76,6 @@ fn five_megabytes_go_up_and_down_through_three_percent_loss() {
         let bytes = noise(2, 5_000_000);
         let (heard, took) = echoed(&tunnel, &bytes).await;
         assert!(heard == bytes, "not a byte lost or changed");
-        println!("five megabytes through 3 % loss: {took:?}");
         assert!(took <= Duration::from_secs(60), "{took:?}");
     });
 }
