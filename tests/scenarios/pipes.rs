@@ -55,11 +55,10 @@ fn full(bytes_per_second: u64, latency: Duration, lost_per_mille: u32) -> Carrie
             count().datagrams - before.datagrams,
             count().lost - before.lost,
         );
-        let carried = Carried {
+        Carried {
             rate: arrived * 1350 / 8,
             lost_per_mille: lost * 1000 / sent,
-        };
-        carried
+        }
     })
 }
 
