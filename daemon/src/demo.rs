@@ -178,7 +178,7 @@ async fn kill_scene(out: &mut dyn Write, devnet: &mut Devnet, lasting: &mut Last
     check(SCENE, pid.is_some_and(is_gone), "it is one no longer")?;
     writeln!(
         out,
-        "4. The middle relay is killed (SIGKILL), while Alice sends."
+        "4. The middle relay of the tunnel's path is killed (SIGKILL), while Alice sends.\n     killed    {middle}"
     )?;
     let killed = Instant::now();
     let tunnel = lasting.tunnel().clone();
