@@ -48,10 +48,10 @@ enum Bench {
         #[arg(long)]
         json: bool,
         /// Repetitions; a figure is their median.
-        #[arg(long, value_name = "N", default_value_t = 5)]
-        reps: usize,
-        /// Size of a transfer.
-        #[arg(long, value_name = "MIB", default_value_t = 256)]
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        reps: u16,
+        /// Size of a transfer; one path carries no more than 1.2 GiB each way.
+        #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1000))]
         mib: u64,
     },
 }
@@ -84,7 +84,14 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
             ("relay", ran.map_err(|error| error.to_string()))
         }
         Command::Bench(Bench::Path { json, reps, mib }) => {
-            let ran = bench_path(json, path::Options { reps, mib }, out);
+            let ran = bench_path(
+                json,
+                path::Options {
+                    reps: reps.into(),
+                    mib,
+                },
+                out,
+            );
             ("bench", ran.map_err(|error| error.to_string()))
         }
     };

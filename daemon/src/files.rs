@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system's word.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}; is the path right, and may this user use it?", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
