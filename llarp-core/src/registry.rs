@@ -15,7 +15,10 @@
 )]
 
 mod contact;
+mod epoch;
 mod list;
+pub mod swarm;
 
 pub use contact::{AddressError, Addresses, Family, RelayContact};
+pub use epoch::{Epoch, KeyEpoch};
 pub use list::{ListError, RelayList};

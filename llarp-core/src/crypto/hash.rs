@@ -123,6 +123,26 @@ labels! {
     TUNNEL_QUIC_SEED = "llarp/1/tunnel/quic-seed";
     /// Connection ids of a node's tunnels.
     TUNNEL_CONNECTION_ID = "llarp/1/tunnel/connection-id";
+    /// Hash of a charter, which its successor names.
+    REGISTRY_CHARTER = "llarp/1/registry/charter";
+    /// Signature over a charter's hash, by authorities of its predecessor.
+    REGISTRY_CHARTER_SIGNATURE = "llarp/1/registry/charter-signature";
+    /// Hash of a snapshot, which its successor names.
+    REGISTRY_SNAPSHOT = "llarp/1/registry/snapshot";
+    /// Signature over a snapshot's hash.
+    REGISTRY_SNAPSHOT_SIGNATURE = "llarp/1/registry/snapshot-signature";
+    /// Signature of a relay over its descriptor.
+    DIRECTORY_DESCRIPTOR = "llarp/1/directory/descriptor";
+    /// Signature of a relay over its onion keys of one key epoch.
+    DIRECTORY_KEY_SET = "llarp/1/directory/key-set";
+    /// Hash of a document, by which sources are compared.
+    DIRECTORY_HASH = "llarp/1/directory/hash";
+    /// Hash of a bucket of documents.
+    DIRECTORY_BUCKET = "llarp/1/directory/bucket";
+    /// Draws of the machine that makes swarms.
+    SWARM_DRAW = "llarp/1/swarm/draw";
+    /// A mailbox's place on the ring.
+    SWARM_MAILBOX = "llarp/1/swarm/mailbox";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

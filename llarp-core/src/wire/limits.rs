@@ -271,7 +271,7 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(300);
 pub const REDIAL_SLOTS: usize = 4096;
 
 /// Relays of a list: four times what the largest network of this kind has had, 11 MB encoded.
-pub const RELAYS_MAX: usize = 8192;
+pub const RELAYS_MAX: usize = 16_384;
 
 /// Bytes of a list entry at most: id 32, flags 1, IPv4 6, IPv6 18, family 32, onion keys 32 + 1184.
 pub const RELAY_ENTRY_MAX: usize = 32 + 1 + 6 + 18 + 32 + 32 + 1184;
@@ -410,3 +410,13 @@ pub const STORE_QUEUE_BYTES: usize = 16 << 20;
 /// Batches that one sync makes durable: 256 KiB of messages, so that the first in a group does not
 /// wait long for the last.
 pub const STORE_GROUP_MAX: usize = 256;
+
+/// Seconds of a network-wide epoch: a day, in UTC.
+pub const EPOCH_SECONDS: u64 = 24 * 3600;
+
+/// Seconds for which a set of onion keys is in use.
+pub const KEY_EPOCH_SECONDS: u64 = 48 * 3600;
+
+/// Seconds before and behind its key epoch in which a relay holds a set of onion keys too: enough
+/// for news to spread, for clocks that are wrong, and for clients that were away for a while.
+pub const KEY_OVERLAP_SECONDS: u64 = 6 * 3600;
