@@ -30,6 +30,7 @@ mod builds;
 mod closes;
 mod config;
 mod core;
+mod keys;
 mod neighbours;
 mod room;
 mod stats;
@@ -47,6 +48,7 @@ use tokio::task::AbortHandle;
 
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
+pub use self::keys::{KeyRing, KeyStore, KeysInMemory};
 pub use self::stats::Stats;
 use self::terminal::Terminal;
 use crate::clock::Clock;
