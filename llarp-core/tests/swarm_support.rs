@@ -153,7 +153,7 @@ fn other_keepers(one: &Swarms, other: &Swarms) -> f64 {
     let lengths = edges.iter().zip(nexts).filter(|(from, _)| differs(**from));
     lengths
         .map(|(from, to)| to.wrapping_sub(*from).wrapping_sub(1) as f64 + 1.0)
-        .sum::<f64>()
+        .fold(0.0, |sum, length| sum + length)
         / 2f64.powi(64)
 }
 
@@ -163,7 +163,7 @@ fn first_places(swarms: &Swarms) -> Vec<u64> {
     let befores = ids.iter().cycle().skip(ids.len().saturating_sub(1));
     ids.iter()
         .zip(befores)
-        .map(|(id, before)| before.wrapping_add(id.wrapping_sub(*before).wrapping_sub(1) / 2 + 1))
+        .map(|(id, before)| before.wrapping_add(id.wrapping_sub(*before) / 2 + 1))
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! The swarms while the machine works on them: their places on the ring, and who is in which.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SwarmId;
@@ -26,9 +27,9 @@ impl Groups {
 
     /// Opens an empty swarm, unless it exists.
     pub(super) fn open(&mut self, id: SwarmId, tie: u64) {
-        if !self.members.contains_key(&id) {
+        if let Entry::Vacant(place) = self.members.entry(id) {
             let seats = Vec::new();
-            self.members.insert(id, Group { tie, seats });
+            place.insert(Group { tie, seats });
             self.by_size.insert((0, tie, id));
         }
     }
@@ -72,7 +73,7 @@ impl Groups {
                 best = Some((gap, id));
             }
         }
-        let middle = |(gap, id): (u64, SwarmId)| id.0.wrapping_add(gap / 2 + 1);
+        let middle = |(gap, id): (u64, SwarmId)| id.0.wrapping_add(gap.div_ceil(2));
         SwarmId(best.map_or(0, middle))
     }
 
