@@ -45,10 +45,10 @@ fn balance_does_not_degrade_under_long_churn() {
         let (first, second) = shares.split_at(shares.len() / 2);
         let late = summary(second.to_vec())[0] / summary(first.to_vec())[0];
         let [mean, p99, max] = summary(shares);
-        println!(
+        say(&format!(
             "{relays}: largest share over mean: {genesis:.2} at genesis, then mean {mean:.2}, \
              p99 {p99:.2}, max {max:.2}; members {fewest} to {most}; second half / first {late:.2}"
-        );
+        ));
         assert!(genesis <= 2.0 && max <= 2.5, "{relays}: {genesis} {max}");
         assert!(late < 1.25, "{relays}: {late}");
         assert!(fewest >= 7 && most <= 12, "{relays}: {fewest} {most}");
@@ -104,14 +104,14 @@ fn state(what: &str, swarms: usize, changes: Vec<Change>, most_relays: usize) {
     let mean_relays =
         changes.iter().map(|change| change.relays).sum::<usize>() as f64 / changes.len() as f64;
     let [mean, p99, max] = summary(changes.iter().map(|change| change.mailboxes).collect());
-    println!(
+    say(&format!(
         "{swarms} swarms, a {what}: mailboxes mean {:.3} %, p99 {:.3} %, max {:.3} % ({:.2} of a \
          swarm's mean share); relays mean {mean_relays:.1}, max {relays}",
         mean * 100.0,
         p99 * 100.0,
         max * 100.0,
         max * swarms as f64,
-    );
+    ));
     assert!(
         max * swarms as f64 <= 1.5,
         "{what}: {max} of {swarms} swarms"

@@ -68,7 +68,9 @@ fn a_thousand_keys_gain_nothing_without_the_beacon_and_everything_with_it() {
         }
     }
     let expected = tries as f64 / 20.0;
-    println!("{keys} keys a join: {blind} of {tries} joins landed, {expected} without trying");
+    say(&format!(
+        "{keys} keys a join: {blind} of {tries} joins landed, {expected} without trying"
+    ));
     // Six standard deviations.
     assert!(
         (blind as f64 - expected).abs() < 6.0 * expected.sqrt(),
@@ -166,12 +168,12 @@ fn coming_back_again_and_again_gains_a_bounded_factor() {
             let [mean, p99, max] = summary(held);
             // A twentieth of nine members.
             let factor = mean / 0.45;
-            println!(
+            say(&format!(
                 "{:.1} % churn, {way:?}: {mean:.2} of 9 members ({factor:.1} times chance), p99 {p99}, \
                  max {max}; five or more in {:.2} % of epochs",
                 churn * 100.0,
                 most * 100.0,
-            );
+            ));
             worst = worst.max(factor);
         }
     }
@@ -188,6 +190,8 @@ fn without_stirring_the_swarm_would_be_taken() {
         summary(held)[0]
     };
     let [none, three] = [0, 3].map(mean);
-    println!("{none:.2} members without stirs, {three:.2} with three");
+    say(&format!(
+        "{none:.2} members without stirs, {three:.2} with three"
+    ));
     assert!(none > 2.0 * three, "{none} {three}");
 }

@@ -286,6 +286,6 @@ fn ten_thousand_newcomers_take_no_time() {
     let history = History::genesis(10_000, 7);
     assert_eq!(history.sizes().len(), 1111);
     let took = begin.elapsed();
-    println!("10,000 newcomers at once: {took:?}");
+    say(&format!("10,000 newcomers at once: {took:?}"));
     assert!(took.as_secs() < 5, "{took:?}");
 }

@@ -9,6 +9,15 @@ use rand_chacha::rand_core::Rng;
 
 use crate::support::{network, rng};
 
+/// Prints a figure, for `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures are what these tests are run by hand for"
+)]
+pub(crate) fn say(figure: &str) {
+    println!("{figure}");
+}
+
 /// Whether the full sizes are wanted: `LLARP_FULL=1`.
 pub(crate) fn full() -> bool {
     std::env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
