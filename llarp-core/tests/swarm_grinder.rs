@@ -156,7 +156,7 @@ fn is_ours(seat: &Seat) -> bool {
 
 #[test]
 fn coming_back_again_and_again_gains_a_bounded_factor() {
-    let (runs, epochs) = if full() { (24, 800) } else { (3, 200) };
+    let (runs, epochs) = if full() { (8, 400) } else { (3, 200) };
     let mut worst = 0.0_f64;
     for churn in [0.002, 0.01, 0.05] {
         for way in [Way::Honest, Way::Locked, Way::Timed, Way::Loud] {

@@ -10,7 +10,7 @@ use crate::crypto::hash::NetworkId;
 /// The swarm of each seat, in the order of `seats`.
 ///
 /// Each relay may have one seat only. The order of the seats does not matter. Takes time in
-/// proportion to the seats and to the square of the swarms that open or dissolve: 30 ms for a
+/// proportion to the seats and to the square of the swarms that open or dissolve: 0.1 s for a
 /// network of 10,000 relays that begins.
 #[must_use]
 pub fn assign(
