@@ -25,6 +25,7 @@ mod input;
 mod keys;
 mod link_message;
 mod path_watch;
+mod swarm;
 mod text;
 mod tunnel;
 mod wire;
@@ -85,6 +86,7 @@ targets! {
     "hop_queue" => hop_queue::run, hop_queue::seeds;
     "path_probing" => path_watch::probing, path_watch::probing_seeds;
     "path_pool" => path_watch::pool, path_watch::pool_seeds;
+    "swarm_assign" => swarm::run, swarm::seeds;
 }
 
 /// Runs `target` on `bytes`.

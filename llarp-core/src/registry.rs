@@ -2,7 +2,7 @@
 //!
 //! In: contacts, one by one or as bytes. Out: a [`RelayList`], which does not change and is cheap to
 //! clone. *Not* here yet: signed snapshots and where they come from. *Not* here ever: which relays a
-//! client chooses. Specification: `docs/spec/07-path.md` §1.
+//! client chooses. Specification: `docs/spec/07-path.md` §1, and `docs/spec/11-swarms.md`.
 
 #![cfg_attr(
     not(test),

@@ -43,6 +43,10 @@ mod store_faults;
 #[cfg(feature = "net")]
 mod store_model;
 mod support;
+mod swarm_figures;
+mod swarm_grinder;
+mod swarm_machine;
+mod swarm_support;
 #[cfg(feature = "net")]
 mod tunnel_handshake;
 #[cfg(feature = "net")]

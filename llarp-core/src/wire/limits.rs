@@ -421,3 +421,9 @@ pub const KEY_EPOCH_SECONDS: u64 = 48 * 3600;
 /// Seconds before and behind its key epoch in which a relay holds a set of onion keys too: enough
 /// for news to spread, for clocks that are wrong, and for clients that were away for a while.
 pub const KEY_OVERLAP_SECONDS: u64 = 6 * 3600;
+
+/// Members that a swarm may be made for: each message is copied to all of them.
+pub const SWARM_TARGET_MAX: u8 = 64;
+
+/// Pairs of relays that change places for one newcomer: each of them fetches a swarm's mailboxes.
+pub const SWARM_STIRS_MAX: u8 = 16;
