@@ -97,15 +97,19 @@ fn a_snapshot_that_is_rolled_back_is_refused_also_after_a_restart() {
 
 #[test]
 fn every_changed_byte_is_refused() {
-    let authorities = Authorities::new(3);
-    let bytes = authorities.bytes(0);
-    let mut ledger = authorities.ledger();
-    for at in 0..bytes.len() {
-        let mut forged = bytes.clone();
-        forged[at] ^= 1;
-        refused(&mut ledger, &forged, noon(0));
+    let mut authorities = Authorities::new(3);
+    authorities.replace(keys(2, 43), 1);
+    authorities.next(Changes::default());
+    for (number, now) in [(0, noon(0)), (1, noon(1))] {
+        let bytes = authorities.bytes(number);
+        let mut ledger = authorities.ledger();
+        for at in 0..bytes.len() {
+            let mut forged = bytes.clone();
+            forged[at] ^= 1;
+            refused(&mut ledger, &forged, now);
+        }
+        assert!(ledger.offer_snapshot(&bytes, now).is_ok());
     }
-    assert!(ledger.offer_snapshot(&bytes, noon(0)).is_ok());
 }
 
 #[test]
@@ -423,6 +427,29 @@ fn a_charter_that_its_predecessor_did_not_sign_leads_nowhere() {
             ..
         })
     ));
+    // He takes signatures that were made for another charter, and signs a snapshot as its authority.
+    let genuine = Authorities::new(5).replace(keys(3, 44), 2).encode();
+    let draft = Terms {
+        charter: 1,
+        ..terms(0)
+    };
+    let draft = Snapshot::first(&thief.network, draft, relays(5, 2), assign).unwrap();
+    let signature = draft
+        .sign(&thief.network, &charter, &own[0])
+        .unwrap()
+        .encode();
+    let parts = [
+        &[1, 1][..],
+        &charter.encode(),
+        &genuine[genuine.len() - 131..],
+        &draft.encode(),
+        &[1],
+        &signature[33..],
+    ];
+    let (number, error) = (1, SignatureError::Bad { index: 0 });
+    let unsigned = CharterError::Unsigned { number, error };
+    let error = refused(&mut authorities.ledger(), &parts.concat(), noon(0));
+    assert_eq!(error, Refused::Forged(unsigned.into()));
     // A chain of another root is another chain, however well it is signed.
     thief.keys = keys(3, 42);
     thief.root =
@@ -546,19 +573,13 @@ fn a_relay_whose_id_is_no_key_is_refused() {
     let authorities = Authorities::new(3);
     let draft = authorities.newest();
     let mut bytes = draft.encode();
-    // The order of the curve's points: (0, -1) has order two.
-    let bad = [[0xec], [0xff]].concat();
-    let at = bytes.len()
-        - 3 * 81
-        - draft
-            .entries()
-            .iter()
-            .filter(|e| e.family.is_some())
-            .count()
-            * 32;
-    let last = &mut bytes[at..at + 32];
-    last.fill(0);
-    last[0] = 0;
+    let families = draft
+        .entries()
+        .iter()
+        .filter(|entry| entry.family.is_some());
+    let at = bytes.len() - 3 * 81 - families.count() * 32;
+    // A point of order four.
+    bytes[at..at + 32].fill(0);
     let forged = Snapshot::decode(&bytes).unwrap();
     assert_eq!(forged.entries()[0].relay, RelayId([0; 32]));
     let signed = authorities.sign(&forged).encode();
@@ -582,7 +603,6 @@ fn a_relay_whose_id_is_no_key_is_refused() {
         draft,
         Err(llarp_core::registry::DraftError::Key { .. })
     ));
-    authorities.next(Changes::default());
 }
 
 #[test]

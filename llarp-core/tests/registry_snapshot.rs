@@ -167,8 +167,8 @@ fn unknown_parameters_survive_and_known_ones_are_within_bounds() {
         assert_eq!(error, ParametersError::Swarm { target, minimum });
     }
     let many = (10..)
-        .take(PARAMETERS_MAX - 1)
-        .try_fold(parameters, Parameters::with);
+        .take(PARAMETERS_MAX)
+        .try_fold(parameters, |these, code| these.with(code, 1));
     assert_eq!(many, Err(ParametersError::TooMany));
 }
 
