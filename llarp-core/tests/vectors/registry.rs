@@ -21,7 +21,7 @@ fn relay(byte: u8) -> Registration {
         relay: key(byte).relay_id(),
         height: 1000 + u64::from(byte),
         block: [byte; 32],
-        family: (byte % 2 == 0).then_some(Family([byte; 32])),
+        family: byte.is_multiple_of(2).then_some(Family([byte; 32])),
     }
 }
 
