@@ -25,6 +25,7 @@ mod input;
 mod keys;
 mod link_message;
 mod path_watch;
+mod registry;
 mod swarm;
 mod text;
 mod tunnel;
@@ -87,6 +88,9 @@ targets! {
     "path_probing" => path_watch::probing, path_watch::probing_seeds;
     "path_pool" => path_watch::pool, path_watch::pool_seeds;
     "swarm_assign" => swarm::run, swarm::seeds;
+    "registry_snapshot" => registry::snapshot, registry::snapshot_seeds;
+    "registry_delta" => registry::delta, registry::delta_seeds;
+    "registry_ledger" => registry::ledger_run, registry::ledger_seeds;
 }
 
 /// Runs `target` on `bytes`.

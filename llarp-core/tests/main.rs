@@ -28,6 +28,9 @@ mod path_life;
 mod path_registry;
 mod path_support;
 mod published;
+mod registry_ledger;
+mod registry_snapshot;
+mod registry_support;
 #[cfg(feature = "net")]
 mod relay_net;
 #[cfg(feature = "net")]

@@ -427,3 +427,46 @@ pub const SWARM_TARGET_MAX: u8 = 64;
 
 /// Pairs of relays that change places for one newcomer: each of them fetches a swarm's mailboxes.
 pub const SWARM_STIRS_MAX: u8 = 16;
+/// Authorities of a charter: 16 signatures are a millisecond to verify.
+pub const AUTHORITIES_MAX: usize = 16;
+
+/// Charters of a network, the root included: one a year for a working life. All of them, with 16 keys
+/// and 16 signatures each, are 99 KB and some 50 ms to check.
+pub const CHARTERS_MAX: usize = 64;
+
+/// Bytes of a charter: version 1, number 4, predecessor 32, threshold 1, count 1, keys.
+pub const CHARTER_MAX: usize = 1 + 4 + 32 + 1 + 1 + AUTHORITIES_MAX * 32;
+
+/// Bytes of a set of signatures: count 1, then key index 1 and signature 64 each.
+pub const SIGNATURES_MAX: usize = 1 + AUTHORITIES_MAX * (1 + 64);
+
+/// Parameters of a network in a snapshot.
+pub const PARAMETERS_MAX: usize = 32;
+
+/// Bytes of a snapshot's entry: id 32, flags 1, height 8, block 32, swarm 8, family 32.
+pub const SNAPSHOT_ENTRY_MAX: usize = 32 + 1 + 8 + 32 + 8 + 32;
+
+/// Bytes of a snapshot in front of its entries.
+pub const SNAPSHOT_HEAD_MAX: usize =
+    1 + 8 + 32 + 8 + 8 + 8 + 32 + 4 + 1 + 1 + PARAMETERS_MAX * (2 + 8);
+
+/// Bytes of a snapshot: 1.9 MB at [`RELAYS_MAX`]; 1.1 MB at 10,000 relays.
+pub const SNAPSHOT_MAX: usize = SNAPSHOT_HEAD_MAX + 2 + RELAYS_MAX * SNAPSHOT_ENTRY_MAX;
+
+/// Bytes of a signed snapshot: charters and signatures come with it.
+pub const SIGNED_SNAPSHOT_MAX: usize =
+    2 + (CHARTERS_MAX - 1) * (CHARTER_MAX + SIGNATURES_MAX) + SNAPSHOT_MAX + SIGNATURES_MAX;
+
+/// Bytes of a delta: a whole snapshot in the worst case, two hashes, and each relay of the base
+/// both removed (2) and moved (10).
+pub const DELTA_MAX: usize = SIGNED_SNAPSHOT_MAX + 2 * 32 + 2 * 2 + RELAYS_MAX * (2 + 2 + 8);
+
+/// Bytes of a ledger on disk: version 1, root 32, count 1, two signed snapshots with their lengths.
+pub const LEDGER_MAX: usize = 1 + 32 + 1 + 2 * (4 + SIGNED_SNAPSHOT_MAX);
+
+/// Seconds for which a snapshot may be valid at most: what a network survives without its
+/// authorities, and what an attacker can hold a client back.
+pub const SNAPSHOT_VALIDITY_MAX: u64 = 30 * EPOCH_SECONDS;
+
+/// Seconds by which a clock may be behind the registry's, as for builds: clocks of phones.
+pub const REGISTRY_SKEW_SECONDS: u64 = 300;
