@@ -110,7 +110,7 @@ impl Sync {
         request
     }
 
-    /// Takes a reply of `source`.
+    /// Takes the reply of `source` to the last request that [`Self::next`] gave for it.
     ///
     /// # Errors
     /// The [`Fault`] for which the source is not asked any more, and does not count.
@@ -125,7 +125,7 @@ impl Sync {
         let handled = match (asked, Reply::decode(reply)) {
             (None, _) => Err(Fault::Unasked),
             (Some(asked), Err(error)) => {
-                self.give_back(source, &asked);
+                self.give_back(&asked);
                 Err(Fault::Bytes(error))
             }
             (Some(asked), Ok(reply)) => self.take(source, asked, reply, directory, now),
@@ -144,7 +144,7 @@ impl Sync {
             of.standing = Standing::Gone;
         }
         if let Some(asked) = asked {
-            self.give_back(source, &asked);
+            self.give_back(&asked);
         }
     }
 
@@ -245,10 +245,10 @@ impl Sync {
         }
     }
 
-    /// Lets others be asked for documents that `source` was asked for in vain.
-    fn give_back(&mut self, source: SourceId, asked: &Asked) {
+    /// Lets others be asked for documents that a source was asked for in vain.
+    fn give_back(&mut self, asked: &Asked) {
         if let (Asked::Documents { what, wanted }, Some(tally)) = (asked, &mut self.tally) {
-            tally.give_back(source, *what, wanted);
+            tally.give_back(*what, wanted);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Sync {
         best: Option<(Name, Trust)>,
     ) {
         let Some((name, trust)) = best else { return };
-        if directory.name(What::KeySets(epoch), &relay) != Some(name) {
+        if trust > Trust::Held && directory.name(What::KeySets(epoch), &relay) != Some(name) {
             return;
         }
         match trust {
@@ -108,7 +108,7 @@ impl Sync {
             Trust::Provisional => outcome.provisional += 1,
             Trust::Accepted => outcome.accepted += 1,
         }
-        if directory.trust(&relay, epoch) < Some(trust) {
+        if trust > Trust::Held && directory.trust(&relay, epoch) < Some(trust) {
             directory.trust_in(&relay, epoch, name, trust);
             self.changed.insert(relay);
         }

@@ -43,11 +43,11 @@ impl Sync {
             }
             (Asked::Documents { what, wanted }, Reply::Documents(documents)) => {
                 let taken = self.take_documents((source, what), &wanted, documents, directory, now);
-                self.give_back(source, &Asked::Documents { what, wanted });
+                self.give_back(&Asked::Documents { what, wanted });
                 taken
             }
             (asked, _) => {
-                self.give_back(source, &asked);
+                self.give_back(&asked);
                 Err(Fault::OtherReply)
             }
         }
@@ -182,13 +182,16 @@ impl Sync {
             if !is_of(kind, &document) {
                 return Err(not_asked);
             }
-            let name = document.name(&self.network);
-            if name != item.name && kind != What::Descriptors {
+            let same = document.name(&self.network) == item.name;
+            if !same && kind != What::Descriptors {
                 return Err(Fault::OtherKeySet { relay });
             }
             self.learn(document, directory, now)?;
-            if let Some(tally) = &mut self.tally {
-                tally.had(what, item);
+            match &mut self.tally {
+                Some(tally) if same => tally.had(what, item),
+                // It has another one meanwhile; who else tells of this one is asked.
+                Some(tally) => tally.withdraw(source, what, &[*item]),
+                None => (),
             }
         }
         if none {
