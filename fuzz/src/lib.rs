@@ -17,6 +17,7 @@ mod cell_parts;
 mod cell_up;
 mod choices;
 mod craft;
+mod directory;
 mod fixture;
 mod hop_model;
 mod hop_queue;
@@ -85,6 +86,9 @@ targets! {
     "hop_queue" => hop_queue::run, hop_queue::seeds;
     "path_probing" => path_watch::probing, path_watch::probing_seeds;
     "path_pool" => path_watch::pool, path_watch::pool_seeds;
+    "directory_document" => directory::document, directory::document_seeds;
+    "directory_message" => directory::message, directory::message_seeds;
+    "directory_sync" => directory::sync, directory::sync_seeds;
 }
 
 /// Runs `target` on `bytes`.

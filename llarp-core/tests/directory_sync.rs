@@ -357,26 +357,6 @@ fn right_digests_and_wrong_bodies_are_found_out_and_the_bodies_come_from_others(
             }),
         ),
         (
-            "strays",
-            Box::new(|_, reply| match reply {
-                Reply::Hashes { mut items, more } => {
-                    items.insert(
-                        0,
-                        Item {
-                            relay: keys[0].relay_id(),
-                            name: Name([1; 32]),
-                        },
-                    );
-                    items.dedup_by_key(|item| item.relay);
-                    items.iter_mut().for_each(|item| item.relay.0[0] = 0);
-                    items.truncate(1);
-                    items[0].relay.0 = [0; 32];
-                    Reply::Hashes { items, more }
-                }
-                other => other,
-            }),
-        ),
-        (
             "another number of buckets",
             Box::new(|_, reply| match reply {
                 Reply::Buckets(_) => Reply::Buckets(vec![Digest([1; 32]); 64]),
@@ -401,6 +381,33 @@ fn right_digests_and_wrong_bodies_are_found_out_and_the_bodies_come_from_others(
         assert_eq!(client.head(), source.head(), "{name}");
         assert!(cost.down < 200_000, "{name}: {cost:?}");
     }
+}
+
+#[test]
+fn hashes_outside_of_what_was_asked_for_end_a_source() {
+    let keys = keys(60);
+    let mut source = full(&keys);
+    source.learn(descriptor(&keys[0], NOW - 60), NOW).unwrap();
+    let stray = Item {
+        relay: keys[59].relay_id(),
+        name: Name([1; 32]),
+    };
+    let lie = |_: &Request, reply| match reply {
+        Reply::Hashes { mut items, more } => {
+            items.push(stray);
+            Reply::Hashes { items, more }
+        }
+        other => other,
+    };
+    let mut client = full(&keys);
+    let peers = [
+        lying(Path, &source, lie),
+        honest(Path, &source),
+        honest(Path, &source),
+    ];
+    let (outcome, _) = run(&mut client, &peers);
+    assert_eq!(outcome.faults, [(SourceId(0), Fault::Stray)]);
+    assert_eq!((outcome.answered, client.head()), (2, source.head()));
 }
 
 #[test]

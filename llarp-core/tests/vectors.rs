@@ -7,6 +7,7 @@
 mod build;
 mod cell;
 mod crypto;
+mod directory;
 
 use std::path::PathBuf;
 
@@ -110,6 +111,7 @@ fn generator_reproduces_the_committed_vectors_bit_for_bit() {
         ("crypto", crypto::make()),
         ("cell", cell::make()),
         ("build", build::make()),
+        ("directory", directory::make()),
     ] {
         let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
         if std::env::var_os("LLARP_WRITE_VECTORS").is_some() {

@@ -213,10 +213,10 @@ impl Sync {
                     *claim = Claim::Buckets(Arc::clone(buckets));
                 }
             }
-            if let Claim::Buckets(buckets) = claim {
-                if buckets.iter().all(known) {
-                    *claim = Claim::Told(Arc::clone(buckets));
-                }
+            if let Claim::Buckets(buckets) = claim
+                && buckets.iter().all(known)
+            {
+                *claim = Claim::Told(Arc::clone(buckets));
             }
         }
     }

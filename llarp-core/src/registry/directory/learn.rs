@@ -18,7 +18,7 @@ pub enum Learned {
     News,
     /// It contradicts what was known: the relay signed two key sets. It is excluded from now on, and
     /// this proof, rather than the document, is news to be told to others.
-    Contradiction(VerifiedEquivocation),
+    Contradiction(Box<VerifiedEquivocation>),
 }
 
 impl Directory {
@@ -90,7 +90,7 @@ impl Directory {
         match held.and_then(|held| Equivocation::of(&held, &set)) {
             Some(proof) => {
                 self.exclude(key, proof.clone());
-                Ok(Learned::Contradiction(proof))
+                Ok(Learned::Contradiction(Box::new(proof)))
             }
             None => {
                 self.put_key_set(key, set, name, Trust::Held);

@@ -215,7 +215,7 @@ impl Sync {
             }
             Ok(Learned::Contradiction(proof)) => {
                 self.changed.insert(relay);
-                self.proofs.push(proof);
+                self.proofs.push(*proof);
             }
             Err(Refused::Signature(_)) => return Err(Fault::Forged { relay }),
             // Clocks and snapshots differ among the honest, too.

@@ -158,10 +158,10 @@ impl Tally {
     /// Whoever else tells of these may be asked, as far as they are not there.
     pub(super) fn give_back(&mut self, what: usize, items: &[Item]) {
         for item in items {
-            if let Some(vote) = self.vote(what, item) {
-                if vote.state == State::Asked {
-                    vote.state = State::Wanted;
-                }
+            if let Some(vote) = self.vote(what, item)
+                && vote.state == State::Asked
+            {
+                vote.state = State::Wanted;
             }
         }
     }
