@@ -1,5 +1,11 @@
 //! What directories cost in bytes, and, on demand, in time.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the report on demand tells times"
+)]
+
 use std::time::Instant;
 
 use llarp_core::crypto::identity::SecretKey;
@@ -9,7 +15,7 @@ use llarp_core::registry::sync::Reach;
 
 use crate::directory_support::*;
 
-/// Ten clients of a day: changed descriptors of one relay in twenty.
+/// The source with new descriptors of one relay in twenty.
 fn changed(source: &Directory, keys: &[SecretKey]) -> Directory {
     let mut changed = source.clone();
     for key in keys.iter().step_by(20) {

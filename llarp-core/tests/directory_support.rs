@@ -92,11 +92,14 @@ pub(crate) fn full(keys: &[SecretKey]) -> Directory {
     directory
 }
 
+/// What a peer does with an answer before it is sent.
+pub(crate) type Lie<'a> = Box<dyn Fn(&Request, Reply) -> Vec<u8> + 'a>;
+
 /// Who answers: a directory, and what it does with each answer before it is sent.
 pub(crate) struct Peer<'a> {
     pub(crate) reach: Reach,
     pub(crate) directory: &'a Directory,
-    pub(crate) lie: Box<dyn Fn(&Request, Reply) -> Vec<u8> + 'a>,
+    pub(crate) lie: Lie<'a>,
 }
 
 pub(crate) fn honest(reach: Reach, directory: &Directory) -> Peer<'_> {

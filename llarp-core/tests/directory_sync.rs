@@ -462,10 +462,7 @@ fn garbled_unasked_and_late_replies_end_a_source_and_a_lost_one_still_counts() {
     assert_eq!(nobody, Err(Fault::Unasked));
     sync.failed(SourceId(9));
     let mut garbled = false;
-    loop {
-        let Some((at, request)) = sync.next(&client) else {
-            break;
-        };
+    while let Some((at, request)) = sync.next(&client) {
         assert_ne!(at, SourceId(0));
         let reply = source.answer(&request);
         if at == SourceId(1) && matches!(request, Request::Documents { .. }) {
@@ -579,12 +576,11 @@ proptest! {
             let (turn, noise) = (&turn, &noise);
             let lie = Box::new(move |_: &Request, reply: Reply| {
                 let mut bytes = reply.encode();
-                if at == liar {
-                    if let Some((place, byte)) = noise.get(turn.get()) {
-                        turn.set(turn.get() + 1);
-                        let place = place.index(bytes.len());
-                        bytes[place] ^= byte;
-                    }
+                let noise = noise.get(turn.get()).filter(|_| at == liar);
+                if let Some((place, byte)) = noise {
+                    turn.set(turn.get() + 1);
+                    let place = place.index(bytes.len());
+                    bytes[place] ^= byte;
                 }
                 bytes
             });

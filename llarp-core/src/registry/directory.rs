@@ -5,7 +5,7 @@
 //! a client compares sources ([`super::sync`]); snapshots themselves. Specification:
 //! `docs/spec/10-directory.md` §5.
 //!
-//! Of a relay at most one descriptor, three key sets and one proof are held: 7 KiB, and 115 MiB in a
+//! Of a relay at most one descriptor and three key sets are held, or one proof: 5 KiB, and 80 MiB in a
 //! network of the largest size in which every relay holds all it can.
 
 mod answer;

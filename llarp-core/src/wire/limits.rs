@@ -478,7 +478,7 @@ pub const SNAPSHOT_PART_MAX: usize = DIRECTORY_MESSAGE_MAX - 16;
 /// 128 bytes, twice.
 pub const SNAPSHOT_WHOLE_MAX: usize = 2 * 128 * RELAYS_MAX;
 
-/// Sources that are compared at a time: each costs a client up to 2 MiB of lists.
+/// Sources that are compared at a time: each costs a client up to 4 MiB of lists.
 pub const SYNC_SOURCES_MAX: usize = 16;
 
 /// Documents that a source may claim and then not have, before it is a liar: its own directory
