@@ -17,6 +17,7 @@ mod cell_parts;
 mod cell_up;
 mod choices;
 mod craft;
+mod directory;
 mod fixture;
 mod hop_model;
 mod hop_queue;
@@ -91,6 +92,9 @@ targets! {
     "registry_snapshot" => registry::snapshot, registry::snapshot_seeds;
     "registry_delta" => registry::delta, registry::delta_seeds;
     "registry_ledger" => registry::ledger_run, registry::ledger_seeds;
+    "directory_document" => directory::document, directory::document_seeds;
+    "directory_message" => directory::message, directory::message_seeds;
+    "directory_sync" => directory::sync, directory::sync_seeds;
 }
 
 /// Runs `target` on `bytes`.

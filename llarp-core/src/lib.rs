@@ -8,7 +8,7 @@
 //! | [`wire`] | bytes ↔ values, and every limit | `docs/spec/00-wire.md` |
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
-//! | [`registry`] | the relays that count, and how to reach them | `docs/spec/07-path.md` §1 |
+//! | [`registry`] | the relays that count, how to reach them, agreeing on their keys | `docs/spec/07-path.md` §1, `docs/spec/10-directory.md` |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
 //! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
 //! | [`path`] | a client's choices: relays, guards, the life of a path | `docs/spec/07-path.md` |

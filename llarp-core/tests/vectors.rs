@@ -7,6 +7,7 @@
 mod build;
 mod cell;
 mod crypto;
+mod directory;
 mod registry;
 mod swarm;
 
@@ -114,6 +115,7 @@ fn generator_reproduces_the_committed_vectors_bit_for_bit() {
         ("build", build::make()),
         ("swarm", swarm::make()),
         ("registry", registry::make()),
+        ("directory", directory::make()),
     ] {
         let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
         if std::env::var_os("LLARP_WRITE_VECTORS").is_some() {

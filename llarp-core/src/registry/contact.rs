@@ -149,50 +149,16 @@ impl fmt::Debug for RelayContact {
 
 impl RelayContact {
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-        let Addresses { v4, v6 } = self.addresses;
-        let flag = |there, flag| if there { flag } else { 0 };
         writer.bytes("relay id", &self.id.0)?;
-        writer.u8(
-            "flags",
-            flag(v4.is_some(), HAS_IPV4)
-                | flag(v6.is_some(), HAS_IPV6)
-                | flag(self.family.is_some(), HAS_FAMILY),
-        )?;
-        if let Some(v4) = v4 {
-            writer.bytes("IPv4", &v4.ip().octets())?;
-            writer.bytes("IPv4", &v4.port().to_be_bytes())?;
-        }
-        if let Some(v6) = v6 {
-            writer.bytes("IPv6", &v6.ip().octets())?;
-            writer.bytes("IPv6", &v6.port().to_be_bytes())?;
-        }
-        if let Some(family) = self.family {
-            writer.bytes("family", &family.0)?;
-        }
+        write_place(writer, &self.addresses, self.family)?;
         writer.bytes("X25519 key", &self.onion.x25519)?;
         writer.bytes("KEM key", self.onion.kem.as_bytes())
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let id = RelayId(*reader.array("relay id")?);
-        let flags = reader.u8("flags")?;
-        if flags & !(HAS_IPV4 | HAS_IPV6 | HAS_FAMILY) != 0 {
-            let got = flags.into();
-            return Err(WireError::new("flags", Fault::NotAdmitted { got }));
-        }
-        let has = |flag| flags & flag != 0;
-        let v4 = has(HAS_IPV4).then(|| read_v4(reader)).transpose()?;
-        let v6 = has(HAS_IPV6).then(|| read_v6(reader)).transpose()?;
-        let addresses =
-            Addresses::new(v4, v6).map_err(|_| WireError::new("addresses", Fault::Invalid))?;
-        let family = match has(HAS_FAMILY) {
-            true => Some(Family(*reader.array("family")?)),
-            false => None,
-        };
-        let x25519 = *reader.array("X25519 key")?;
-        let kem = KemPublic::check(reader.array("KEM key")?)
-            .map_err(|_| WireError::new("KEM key", Fault::Invalid))?;
-        let onion = OnionPublic { x25519, kem };
+        let (addresses, family) = read_place(reader)?;
+        let onion = read_onion(reader)?;
         Ok(Self {
             id,
             addresses,
@@ -200,6 +166,63 @@ impl RelayContact {
             onion,
         })
     }
+}
+
+/// Writes flags, addresses and family, as they stand in a contact and in a descriptor.
+pub(super) fn write_place(
+    writer: &mut Writer<'_>,
+    addresses: &Addresses,
+    family: Option<Family>,
+) -> Result<(), WireError> {
+    let Addresses { v4, v6 } = addresses;
+    let flag = |there, flag| if there { flag } else { 0 };
+    writer.u8(
+        "flags",
+        flag(v4.is_some(), HAS_IPV4)
+            | flag(v6.is_some(), HAS_IPV6)
+            | flag(family.is_some(), HAS_FAMILY),
+    )?;
+    if let Some(v4) = v4 {
+        writer.bytes("IPv4", &v4.ip().octets())?;
+        writer.bytes("IPv4", &v4.port().to_be_bytes())?;
+    }
+    if let Some(v6) = v6 {
+        writer.bytes("IPv6", &v6.ip().octets())?;
+        writer.bytes("IPv6", &v6.port().to_be_bytes())?;
+    }
+    match family {
+        Some(family) => writer.bytes("family", &family.0),
+        None => Ok(()),
+    }
+}
+
+/// Reads what [`write_place`] writes.
+pub(super) fn read_place(
+    reader: &mut Reader<'_>,
+) -> Result<(Addresses, Option<Family>), WireError> {
+    let flags = reader.u8("flags")?;
+    if flags & !(HAS_IPV4 | HAS_IPV6 | HAS_FAMILY) != 0 {
+        let got = flags.into();
+        return Err(WireError::new("flags", Fault::NotAdmitted { got }));
+    }
+    let has = |flag| flags & flag != 0;
+    let v4 = has(HAS_IPV4).then(|| read_v4(reader)).transpose()?;
+    let v6 = has(HAS_IPV6).then(|| read_v6(reader)).transpose()?;
+    let addresses =
+        Addresses::new(v4, v6).map_err(|_| WireError::new("addresses", Fault::Invalid))?;
+    let family = match has(HAS_FAMILY) {
+        true => Some(Family(*reader.array("family")?)),
+        false => None,
+    };
+    Ok((addresses, family))
+}
+
+/// Reads onion keys, and checks the KEM key.
+pub(super) fn read_onion(reader: &mut Reader<'_>) -> Result<OnionPublic, WireError> {
+    let x25519 = *reader.array("X25519 key")?;
+    let kem = KemPublic::check(reader.array("KEM key")?)
+        .map_err(|_| WireError::new("KEM key", Fault::Invalid))?;
+    Ok(OnionPublic { x25519, kem })
 }
 
 fn read_v4(reader: &mut Reader<'_>) -> Result<SocketAddrV4, WireError> {

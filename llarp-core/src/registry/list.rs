@@ -57,6 +57,12 @@ impl RelayList {
         }
     }
 
+    /// The list of no relay.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// The relay of this name.
     #[must_use]
     pub fn get(&self, id: &RelayId) -> Option<&RelayContact> {

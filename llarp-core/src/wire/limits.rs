@@ -470,3 +470,72 @@ pub const SNAPSHOT_VALIDITY_MAX: u64 = 30 * EPOCH_SECONDS;
 
 /// Seconds by which a clock may be behind the registry's, as for builds: clocks of phones.
 pub const REGISTRY_SKEW_SECONDS: u64 = 300;
+/// Bytes of a relay's descriptor at most: version 1, kind 1, id 32, issued 8, capacity 4, flags 1,
+/// IPv4 6, IPv6 18, family 32, signature 64.
+pub const DESCRIPTOR_MAX: usize = 2 + 32 + 8 + 4 + 1 + 6 + 18 + 32 + 64;
+
+/// Bytes of a relay's onion keys of one key epoch: version 1, kind 1, id 32, key epoch 4, X25519 32,
+/// ML-KEM 1184, signature 64.
+pub const KEY_SET_LEN: usize = 2 + 32 + 4 + 32 + 1184 + 64;
+
+/// Bytes of the proof that a relay signed two key sets for one key epoch.
+pub const EQUIVOCATION_LEN: usize = 2 + 32 + 4 + 2 * (32 + 1184 + 64);
+
+/// Seconds between two descriptors of a relay: one that signs more often makes nobody work for it.
+pub const DESCRIPTOR_INTERVAL: u64 = 60;
+
+/// Seconds by which a relay's clock may be ahead of ours in what it signs, as in builds
+/// ([`BUILD_SKEW_MINUTES`]).
+pub const DIRECTORY_AHEAD: u64 = 300;
+
+/// Seconds before a key set's erasure in which no path is begun with it any more: a list is used
+/// for a while after it was made, and clocks differ.
+pub const KEY_MARGIN_SECONDS: u64 = 1800;
+
+/// Seconds for which the proof that a relay signed two key sets excludes it, from the start of the
+/// key epoch on: 30 days, so that a relay that is caught loses more than it can have won.
+pub const PROOF_SECONDS: u64 = 30 * 24 * 3600;
+
+/// Key sets of one relay that are held: two epochs are open at most, and one is spare while clocks
+/// differ.
+pub const KEY_SETS_MAX: usize = 3;
+
+/// Bytes of a request or reply of the directory: below [`REQUEST_MAX`] with room for what carries
+/// it.
+pub const DIRECTORY_MESSAGE_MAX: usize = 60 << 10;
+
+/// Levels of a tree of digests below its root: 1,024 leaves, 16 relays each in the largest network.
+/// Its 2,047 nodes take 64 KiB.
+pub const TREE_LEVELS: u8 = 10;
+
+/// Relays of one bucket, about: a changed document costs a list of them.
+pub const BUCKET_RELAYS: usize = 8;
+
+/// Trees that a head tells of: descriptors, proofs, and as many key epochs as a relay may hold.
+pub const TREES_MAX: usize = 2 + KEY_SETS_MAX;
+
+/// Documents that one request names: 16 KiB of ids, and more than one reply holds.
+pub const DOCUMENTS_ASKED_MAX: usize = 512;
+
+/// Items of a list of hashes that one reply holds, 64 bytes each, beside its head.
+pub const HASHES_MAX: usize = (DIRECTORY_MESSAGE_MAX - 8) / 64;
+
+/// Bytes of a snapshot or delta in one reply.
+pub const SNAPSHOT_PART_MAX: usize = DIRECTORY_MESSAGE_MAX - 16;
+
+/// Bytes of a snapshot or delta that a client puts together from parts, and of the mark before it.
+pub const SNAPSHOT_WHOLE_MAX: usize = 1 + DELTA_MAX;
+
+/// Sources that are compared at a time: each costs a client up to 4 MiB of lists.
+pub const SYNC_SOURCES_MAX: usize = 16;
+
+/// Documents that a source may claim and then not have, before it is a liar: its own directory
+/// changes meanwhile.
+pub const SYNC_OMITTED_MAX: usize = 16;
+
+/// How long a node waits for the reply of a directory: 60 KiB over a slow path.
+pub const DIRECTORY_ASK_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes of a request about the directory that anybody may send: the ids of [`DOCUMENTS_ASKED_MAX`]
+/// relays, and what is before them. Offers, which are longer, come from relays only.
+pub const DIRECTORY_ASK_MAX: usize = 16 + DOCUMENTS_ASKED_MAX * 32;
