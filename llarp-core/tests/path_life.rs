@@ -13,6 +13,8 @@ use llarp_core::wire::limits::{
     PATH_CELLS_MAX, PATH_LIFE_MILLIS, TARGET_BUILDS_PER_HOUR, TARGETS_MAX,
 };
 
+use rand_chacha::rand_core::Rng;
+
 use crate::support::rng;
 
 #[test]
@@ -316,6 +318,60 @@ fn failed_builds_wait_longer_and_another_end_leaves_the_old_path_until_the_new_o
     pool.built(new);
     assert_eq!(pool.poll(now, &mut rng), [Action::Retire(old)]);
     assert_eq!(pool.standing(KEY), [new]);
+}
+
+/// What `poll` starts, and what it retires.
+fn planned(pool: &mut Pool, now: u64, rng: &mut impl Rng) -> (Vec<PathNumber>, Vec<PathNumber>) {
+    let (mut started, mut retired) = (Vec::new(), Vec::new());
+    for action in pool.poll(Millis(now), rng) {
+        match action {
+            Action::Start { path, .. } => started.push(path),
+            Action::Retire(path) => retired.push(path),
+        }
+    }
+    (started, retired)
+}
+
+#[test]
+fn a_want_that_is_changed_twice_finds_room_at_once() {
+    let mut rng = rng(9);
+    let mut pool = Pool::new();
+    let to = |relay| Want::Terminal(RelayId([relay; 32]));
+    let mut standing = Vec::new();
+    for relay in 1..=5 {
+        pool.set(KEY, to(relay), 4);
+        let (started, retired) = planned(&mut pool, 0, &mut rng);
+        assert_eq!(started.len(), 4, "for relay {relay}");
+        // Those that serve no longer go, the oldest first, and only as many as it takes.
+        let gone = standing.len().saturating_sub(4);
+        assert_eq!(retired, standing[..gone]);
+        standing.drain(..gone);
+        for path in started {
+            assert!(pool.built(path));
+            standing.push(path);
+        }
+        if relay % 2 == 0 {
+            // The plan is looked at once those stand: what leads elsewhere goes.
+            let (started, retired) = planned(&mut pool, 1, &mut rng);
+            assert_eq!((started, retired), (vec![], standing.drain(..4).collect()));
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_still_built_to_somewhere_else_is_given_up() {
+    let mut rng = rng(10);
+    let mut pool = Pool::new();
+    let to = |relay| Want::Terminal(RelayId([relay; 32]));
+    let mut building = Vec::new();
+    for relay in 1..=5 {
+        pool.set(KEY, to(relay), 4);
+        let (started, retired) = planned(&mut pool, 0, &mut rng);
+        assert_eq!((started.len(), &retired), (4, &building), "for {relay}");
+        building = started;
+    }
+    assert!(pool.built(building[0]));
+    assert!(!pool.built(PathNumber(0)), "nobody wants it any more");
 }
 
 #[test]
