@@ -128,6 +128,50 @@ fn a_dead_relay_on_a_path_with_traffic_is_found_within_5_seconds() {
 }
 
 #[test]
+fn a_path_that_answers_again_from_its_near_end_on_is_not_dead() {
+    let mut rng = rng(11);
+    let mut probing = Probing::new(3, Millis(0), &mut rng);
+    probing.handle_sent(Millis(1_000), 2, &mut rng);
+    let mut asked = Vec::new();
+    for now in (1_000..3_300).step_by(10) {
+        while let Some(ask) = probing.poll(Millis(now), &mut rng) {
+            asked.push(ask);
+        }
+        let state = probing.state(Millis(now));
+        assert!(
+            !matches!(state, PathState::Dead { .. }),
+            "{state:?} at {now}"
+        );
+    }
+    // Our own network held its breath for 2.3 s. The guard is the first to be heard again.
+    let answer = |probing: &mut Probing, now, hop| {
+        let ask = asked.iter().rfind(|ask| ask.hop == hop).unwrap();
+        probing.handle_received(hop);
+        let answer = Probe {
+            nonce: ask.probe.nonce,
+            sent: 1,
+            received: ask.probe.sent,
+        };
+        probing.handle_answer(Millis(now), hop, &answer).unwrap();
+    };
+    answer(&mut probing, 3_300, 0);
+    assert_eq!(probing.state(Millis(3_790)), PathState::Suspect);
+    let dead = probing.state(Millis(3_800));
+    assert!(
+        matches!(
+            dead,
+            PathState::Dead {
+                charge: Charge::Pair(0, 1),
+                ..
+            }
+        ),
+        "{dead:?}"
+    );
+    answer(&mut probing, 3_790, 2);
+    assert_eq!(probing.state(Millis(3_800)), PathState::Alive);
+}
+
+#[test]
 fn an_idle_path_is_asked_each_minute_and_a_dead_one_found() {
     let (dead, asked) = run(3, &[], 600_000);
     assert_eq!(dead, None);
