@@ -141,9 +141,7 @@ impl Shared {
         let planned = &mut *planned;
         for (number, path) in &planned.standing {
             let carried = self.table().carried(path.number());
-            planned
-                .pool
-                .carried(*number, carried.map_or(0, |cells| cells.most()));
+            planned.pool.carried(*number, carried);
         }
         for action in planned.pool.poll(now, &mut rng) {
             match action {
