@@ -116,10 +116,25 @@ async fn an_unreachable_next_hop_is_told_and_charged_to_the_pair() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_path_that_nobody_asks_is_given_up_by_all_its_relays() {
+    let relays = Relays::new(3);
+    let mut client = Client::new(&relays, 9, 1).await;
+    let mut used = client.build(&relays, &[1, 2, 3]).await;
+    let _abandoned = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut used, 2).await.is_some());
+    sleep(Duration::from_secs(88)).await;
+    let paths = || [1, 2, 3].map(|n| relays.relays[&n].stats().paths);
+    assert_eq!(paths(), [2; 3]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(paths(), [1; 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn paths_end_when_their_time_is_over() {
     let relays = Relays::new(3);
     let mut client = Client::new(&relays, 9, 1).await;
     let mut path = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(599)).await;
     assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(2)).await;
@@ -136,7 +151,8 @@ async fn paths_end_when_their_time_is_over() {
 async fn an_unused_link_between_relays_is_closed() {
     let relays = Relays::new(3);
     let mut client = Client::new(&relays, 9, 1).await;
-    let _path = client.build(&relays, &[1, 2, 3]).await;
+    let mut path = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(601)).await;
     assert_eq!(relays.relays[&2].stats().links, 2, "not at once");
     sleep(Duration::from_secs(310)).await;

@@ -87,6 +87,19 @@ fn a_path_with_traffic_whose_closed_cell_is_lost_is_found_dead_within_3_seconds(
     }
 }
 
+#[test]
+fn a_path_that_stands_idle_is_not_taken_for_an_abandoned_one() {
+    for seed in 0..5 {
+        virtual_time(seed, async {
+            let mut net = TestNet::new(seed, Weather::FAIR, 8);
+            let client = net.client(0);
+            let path = client.build(Want::Any).await.unwrap();
+            sleep(Duration::from_secs(300)).await;
+            assert_eq!(path.end(), None, "seed {seed}");
+        });
+    }
+}
+
 /// Sends numbered chunks of 1 KiB to the echo with a pause between them, and checks what comes back.
 async fn echoed(tunnel: &Tunnel, chunks: u32, pause: Duration) {
     let name = ServiceName::new("echo/1").unwrap();

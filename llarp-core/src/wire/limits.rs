@@ -76,6 +76,11 @@ pub const ADDRESS_CHARS: usize = 52;
 /// lifetime is on the wire. Clients close earlier.
 pub const PATH_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 
+/// How long a relay keeps a path that has carried nothing from its client, in milliseconds: a client
+/// asks each path within 75 s of its build, and again within 4 s if it hears nothing. What nobody
+/// asks is of a build that nobody waited for.
+pub const PATH_UNUSED_MILLIS: u64 = 90 * 1000;
+
 /// Cells of a path and direction behind which a copy is still stopped, at least
 /// (`docs/spec/04-hop.md` §3).
 pub const FILTER_CELLS: usize = 65_536;
