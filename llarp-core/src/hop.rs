@@ -37,7 +37,7 @@ mod table;
 mod time;
 mod verdict;
 
-pub use admission::{Asker, BuildAdmission, Shed, Ticket};
+pub use admission::{Asker, BuildAdmission, Network, Shed, Ticket};
 pub use fair::{FairLimits, FairQueue, Overflow};
 pub use pool::{CellBuf, CellPool};
 pub use table::{InsertError, PathTable, SendError};

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use super::closes::Closes;
 use super::room::Room;
 use crate::crypto::identity::RelayId;
-use crate::hop::{LinkId, Millis};
-use crate::link::{CloseCode, Link, Outlet, Peer, Waiting};
+use crate::hop::{LinkId, Millis, Network};
+use crate::link::{CloseCode, Link, Outlet, Peer, Waiting, network};
 use crate::wire::limits::{LINK_UNUSED_MILLIS, NEXT_PENDING_BUILDS_MAX};
 
 /// One link, the cells that wait for it, and the paths of which its peer is to be told.
@@ -137,6 +137,13 @@ impl Neighbours {
     /// Who is at the other end of a link that is here.
     pub(super) fn peer(&mut self, id: LinkId) -> Option<Peer> {
         Some(self.get_mut(id)?.outlet.link().peer())
+    }
+
+    /// In which network the other end of a link is; `None` on this machine.
+    pub(super) fn network_of(&mut self, id: LinkId) -> Option<Network> {
+        let remote = self.get_mut(id)?.outlet.link().remote();
+        let ip = remote.expose().ip();
+        (!ip.is_loopback()).then(|| network(ip))
     }
 
     /// One build more waits for `relay`; `false` if too many do.

@@ -141,6 +141,16 @@ pub const CLIENTS_PENDING_BUILDS_MAX: usize = 768;
 /// Builds a second of all clients together: three quarters of [`BUILDS_PER_SECOND`].
 pub const CLIENTS_BUILDS_PER_SECOND: u64 = 750;
 
+/// Paths of all clients of one network (an IPv4 /24, an IPv6 /48): an eighth of
+/// [`CLIENTS_PATHS_MAX`], and ten each for 150 clients of one network at one relay.
+pub const NETWORK_PATHS_MAX: usize = CLIENTS_PATHS_MAX / 8;
+
+/// Builds under way of all clients of one network: an eighth of [`CLIENTS_PENDING_BUILDS_MAX`].
+pub const NETWORK_PENDING_BUILDS_MAX: usize = CLIENTS_PENDING_BUILDS_MAX / 8;
+
+/// Builds a second of all clients of one network: an eighth of [`CLIENTS_BUILDS_PER_SECOND`].
+pub const NETWORK_BUILDS_PER_SECOND: u64 = CLIENTS_BUILDS_PER_SECOND / 8;
+
 /// Cells waiting at a relay above which it sheds builds: half of one link's queue.
 pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
 
@@ -253,6 +263,10 @@ pub const LINKS_MAX: usize = 4096;
 /// Anonymous links from one source (an IPv4 address, an IPv6 /64): a large household or a small
 /// NAT, and a 64th of [`LINKS_MAX`].
 pub const LINKS_PER_SOURCE: usize = 64;
+
+/// Anonymous links from one network (an IPv4 /24, an IPv6 /48): an eighth of [`LINKS_MAX`], so that
+/// the addresses of one do not push out the links of all others.
+pub const LINKS_PER_NETWORK: usize = LINKS_MAX / 8;
 
 /// Handshakes under way at a relay: 80 ms of one core.
 pub const HANDSHAKES_MAX: usize = 256;
