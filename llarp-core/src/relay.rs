@@ -35,6 +35,7 @@ mod room;
 mod stats;
 mod tasks;
 mod terminal;
+mod useless;
 
 use ::core::fmt;
 use ::core::time::Duration;

@@ -151,6 +151,18 @@ pub const NETWORK_PENDING_BUILDS_MAX: usize = CLIENTS_PENDING_BUILDS_MAX / 8;
 /// Builds a second of all clients of one network: an eighth of [`CLIENTS_BUILDS_PER_SECOND`].
 pub const NETWORK_BUILDS_PER_SECOND: u64 = CLIENTS_BUILDS_PER_SECOND / 8;
 
+/// Cells of unknown paths that a client's link may bring at once, before it is closed: what a client has
+/// under way when a path ends of which it is not told is ten thousand at most, the windows of its
+/// tunnels and its own buffers ([`TUNNEL_WINDOW`], [`CLIENT_CELL_BUFFER`]).
+pub const UNKNOWN_CELLS_AT_ONCE: u64 = 65_536;
+
+/// Cells of unknown paths that a client's link may bring a second, for ever: 1.3 MB/s of noise.
+pub const UNKNOWN_CELLS_PER_SECOND: u64 = 1000;
+
+/// Datagrams of another length than a cell's that a link may bring at once; one a second for ever. No
+/// honest machine sends one.
+pub const WRONG_LENGTHS_AT_ONCE: u64 = 64;
+
 /// Cells waiting at a relay above which it sheds builds: half of one link's queue.
 pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
 
