@@ -13,8 +13,8 @@ use super::stats::Stats;
 use crate::build::ReplayCache;
 use crate::cell::PathId;
 use crate::hop::{
-    BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath, PathRef, PathTable,
-    SendError, Verdict,
+    BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath, PathRef,
+    PathTable, SendError, Verdict,
 };
 use crate::link::Carriage;
 use crate::wire::limits::{POOL_CELLS, TERMINAL_WAITING_CELLS};

@@ -4,9 +4,7 @@
 //! them, by going on after the next hop has closed its path. A client's are its own.
 
 use crate::hop::Millis;
-use crate::wire::limits::{
-    UNKNOWN_CELLS_AT_ONCE, UNKNOWN_CELLS_PER_SECOND, WRONG_LENGTHS_AT_ONCE,
-};
+use crate::wire::limits::{UNKNOWN_CELLS_AT_ONCE, UNKNOWN_CELLS_PER_SECOND, WRONG_LENGTHS_AT_ONCE};
 
 /// Counts of one link.
 #[derive(Debug)]

@@ -360,6 +360,13 @@ pub const TUNNELS_MAX: usize = 512;
 /// Tunnels that a callee keeps over one path: a client needs one, and two while it changes.
 pub const TUNNELS_PER_PATH: usize = 4;
 
+/// Tunnels that a callee keeps over one link: a quarter of [`TUNNELS_MAX`]. A relay's neighbour carries
+/// many clients, but no neighbour carries all.
+pub const TUNNELS_PER_LINK: usize = TUNNELS_MAX / 4;
+
+/// Handshakes of tunnels under way over one link: a quarter of [`TUNNEL_HANDSHAKES_MAX`].
+pub const TUNNEL_HANDSHAKES_PER_LINK: usize = TUNNEL_HANDSHAKES_MAX / 4;
+
 /// Handshakes of tunnels under way at a callee: 4 MiB of buffers, 20 ms of one core.
 pub const TUNNEL_HANDSHAKES_MAX: usize = 128;
 
