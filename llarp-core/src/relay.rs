@@ -162,6 +162,7 @@ impl Relay {
         let core = self.shared.core();
         Stats {
             links: core.neighbours.len(),
+            accounts: core.admission.links(),
             paths: core.table.len(),
             queued: core.queued(),
             ..core.stats

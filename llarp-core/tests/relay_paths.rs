@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use llarp_core::build::{Cause, Charge, Status};
 use llarp_core::cell::{CloseReason, Command};
-use llarp_core::hop::message::{KIND_CLOSE, encode_close};
+use llarp_core::hop::message::{KIND_BUILD, KIND_CLOSE, encode_close};
 use llarp_core::link::RequestError;
-use llarp_core::wire::limits::{CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND};
+use llarp_core::wire::limits::{BUILD_REPLY_LEN, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND};
 use tokio::time::sleep;
 
 use crate::relay_net::{Client, Heard, Relays};
@@ -145,6 +145,31 @@ async fn paths_end_when_their_time_is_over() {
     for n in 1..=3 {
         assert_eq!(relays.relays[&n].stats().paths, 0, "relay {n}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_counted_for_links_that_are_gone() {
+    let relays = Relays::new(2);
+    for n in 20..40 {
+        let mut client = Client::new(&relays, n, 1).await;
+        let _path = client.build(&relays, &[1, 2]).await;
+        let _closed_by_itself = client.build(&relays, &[1]).await;
+        let refused = client.ask(&[0; 6729]).await;
+        assert!(refused.is_err());
+        // One is under way when its link goes.
+        let (request, ..) = client.start(&relays, &[1, 2]);
+        let link = client.link.clone();
+        let asking = tokio::spawn(async move {
+            let _ = link.request(KIND_BUILD, &request, BUILD_REPLY_LEN).await;
+        });
+        tokio::task::yield_now().await;
+        assert!(relays.relays[&1].stats().accounts >= 1);
+        drop(client);
+        asking.abort();
+    }
+    sleep(Duration::from_secs(60)).await;
+    let stats = relays.relays[&1].stats();
+    assert_eq!((stats.accounts, stats.paths), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,17 +3,21 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use llarp_core::cell::{CloseReason, Command};
 use llarp_core::client::{Client, Lasting, Path, PathEnd};
 use llarp_core::crypto::identity::RelayId;
+use llarp_core::hop::message::KIND_CLOSE;
 use llarp_core::path::Want;
 use llarp_core::tunnel::{ServiceName, Tunnel};
-use llarp_core::wire::limits::PATH_CELLS_MAX;
-use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing};
+use llarp_core::wire::limits::{CLOSE_TIME, PATH_CELLS_MAX};
+use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
 use llarp_tests::{figure, is_full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep};
+
+use crate::raw::Raw;
 
 /// A client's path in a network in which somebody before each relay loses one cell on its way down:
 /// the next one after the relay's id was put into the returned place.
@@ -85,6 +89,44 @@ fn a_path_with_traffic_whose_closed_cell_is_lost_is_found_dead_within_3_seconds(
             asking.await.unwrap();
         });
     }
+}
+
+/// Hears when paths are closed, and never says so.
+struct Deaf(Arc<Mutex<Vec<Instant>>>);
+
+impl Policy for Deaf {
+    fn request(&mut self, _: &Passing, kind: u8, _: &mut Vec<u8>) -> RequestFate {
+        if kind != KIND_CLOSE {
+            return RequestFate::Pass;
+        }
+        self.0.lock().unwrap().push(Instant::now());
+        RequestFate::Hold(Duration::from_secs(3600))
+    }
+}
+
+#[test]
+fn a_neighbour_that_does_not_answer_holds_up_the_next_close_for_5_seconds() {
+    virtual_time(1, async {
+        let heard = Arc::<Mutex<Vec<Instant>>>::default();
+        let mut net = TestNet::without_relays(1, Weather::FAIR, 2);
+        net.tap(1, Deaf(Arc::clone(&heard)));
+        (0..2).for_each(|n| net.start(n));
+        let mut client = Raw::client(&net, 0, 0).await;
+        for _ in 0..2 {
+            let mut path = client.build(&net, &[0, 1]).await;
+            let reason = [CloseReason::Done.code()];
+            client.send(&mut path, 0, Command::Closed, &reason);
+            sleep(Duration::from_millis(500)).await;
+        }
+        sleep(2 * CLOSE_TIME).await;
+        let heard = heard.lock().unwrap();
+        let [first, second] = heard[..] else {
+            panic!("{} closes", heard.len())
+        };
+        let late = second - first;
+        let most = CLOSE_TIME + Duration::from_millis(100);
+        assert!(late >= CLOSE_TIME && late <= most, "{late:?}");
+    });
 }
 
 #[test]
