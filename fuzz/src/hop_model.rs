@@ -12,7 +12,8 @@ use llarp_core::hop::{
     Cell, CloseNext, Closing, Counts, DropReason, LinkId, Millis, NewPath, PathRef, Side, Verdict,
 };
 use llarp_core::wire::limits::{
-    BODY_LEN, CELL_HEADER_LEN, CELL_LEN, PATH_ID_LEN, PATH_LIFE_MILLIS, STRIKES_MAX,
+    BODY_LEN, CELL_HEADER_LEN, CELL_LEN, PATH_ID_LEN, PATH_LIFE_MILLIS, PATH_UNUSED_MILLIS,
+    STRIKES_MAX,
 };
 use rand_chacha::ChaCha20Rng;
 
@@ -44,6 +45,8 @@ pub(crate) struct PathModel {
     pub(crate) prev: Side,
     pub(crate) next: Option<Side>,
     pub(crate) expires: Millis,
+    /// When the table looks at it.
+    pub(crate) due: Millis,
     pub(crate) open: bool,
     pub(crate) counts: Counts,
     sealed: Vec<Genuine>,
@@ -90,6 +93,7 @@ impl PathModel {
             prev,
             next,
             expires: now.plus(PATH_LIFE_MILLIS),
+            due: now.plus(PATH_UNUSED_MILLIS),
             open: true,
             counts: Counts::default(),
             sealed: Vec::new(),

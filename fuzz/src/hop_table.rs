@@ -267,11 +267,16 @@ impl World {
         while let Some(closing) = self.table.expire(self.now, &mut cell) {
             let path = self.of(&closing);
             assert!(path.open);
-            let expires = path.expires;
+            let (due, expires, unused) = (path.due, path.expires, path.counts.up_in == 0);
             path.closed(closing, CloseReason::Expired, Some(&mut cell));
-            assert!(expires <= self.now);
+            assert!(expires <= self.now || (unused && due <= self.now));
         }
-        let over = |path: &PathModel| path.open && path.expires <= self.now;
+        let now = self.now;
+        let used = |path: &&mut PathModel| path.due <= now && path.counts.up_in > 0;
+        for path in self.paths.iter_mut().filter(used) {
+            path.due = path.expires;
+        }
+        let over = |path: &PathModel| path.open && path.due <= self.now;
         assert!(!self.paths.iter().any(over), "a path outlives its time");
     }
 
@@ -315,7 +320,7 @@ impl World {
         let open: Vec<_> = self.paths.iter().filter(|path| path.open).collect();
         assert_eq!(self.table.len(), open.len());
         assert_eq!(self.table.is_empty(), open.is_empty());
-        let next = open.iter().map(|path| path.expires).min();
+        let next = open.iter().map(|path| path.due).min();
         assert_eq!(self.table.next_expiry(), next);
         assert!(!open.is_empty() || self.table.filter_bytes() == 0);
         for link in (0..LINKS).map(LinkId) {

@@ -25,6 +25,7 @@ mod builder;
 mod config;
 mod guards;
 mod memory;
+mod mover;
 mod path;
 mod pool;
 mod table;
@@ -185,6 +186,13 @@ impl Client {
     /// [`PathError::Suspended`]; [`PathError::NotKept`] if [`Client::keep`] was not told of `key`.
     pub async fn path(&self, key: Isolation) -> Result<Path, PathError> {
         self.shared.kept_path(key).await
+    }
+
+    /// Paths that are built from now on carry `cells` at most in each direction, and are replaced
+    /// in time before that; no more than
+    /// [`PATH_CELLS_MAX`](crate::wire::limits::PATH_CELLS_MAX), which is what they carry otherwise.
+    pub fn limit_path_cells(&self, cells: u64) {
+        self.shared.table().limit_cells(cells);
     }
 
     /// The relays have changed. Paths over relays that left run on until they are replaced.

@@ -34,18 +34,17 @@ pub mod message;
 mod path;
 mod pool;
 mod table;
-mod time;
 mod verdict;
 
-pub use admission::{Asker, BuildAdmission, Shed, Ticket};
+pub use admission::{Asker, BuildAdmission, Network, Shed, Ticket};
 pub use fair::{FairLimits, FairQueue, Overflow};
 pub use pool::{CellBuf, CellPool};
 pub use table::{InsertError, PathTable, SendError};
-pub use time::Millis;
 pub use verdict::{
     CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Side, Verdict,
 };
 
+pub use crate::wire::Millis;
 use crate::wire::limits::CELL_LEN;
 
 /// A cell as a link carries it: path id, then body.

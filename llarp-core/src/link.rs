@@ -55,3 +55,4 @@ pub(crate) use outlet::until;
 pub use outlet::{Carriage, Outlet, Waiting};
 pub use redial::Redialer;
 pub use request::{IncomingRequest, parse_reply, parse_request};
+pub(crate) use table::network;

@@ -40,4 +40,6 @@ pub use choose::{ChooseError, choose};
 pub use probing::{Answered, Ask, Loss, PathState, Probing};
 pub use profile::Profile;
 pub use route::{Diversity, Route, Want};
-pub use time::{Millis, Seconds};
+pub use time::Seconds;
+
+pub use crate::wire::Millis;

@@ -36,6 +36,7 @@ mod room;
 mod stats;
 mod tasks;
 mod terminal;
+mod useless;
 
 use ::core::fmt;
 use ::core::time::Duration;
@@ -163,6 +164,7 @@ impl Relay {
         let core = self.shared.core();
         Stats {
             links: core.neighbours.len(),
+            accounts: core.admission.links(),
             paths: core.table.len(),
             queued: core.queued(),
             ..core.stats

@@ -2,7 +2,7 @@
 //! into a caller's buffer, and every limit of the wire in [`limits`].
 //!
 //! In: untrusted bytes. Out: values, or a [`WireError`] that names the field. *Not* here: what the
-//! values mean. Integers are big-endian. Specification: `docs/spec/00-wire.md`.
+//! values mean. Two words that all layers share are here, too: [`Sensitive`] and [`Millis`]. Integers are big-endian. Specification: `docs/spec/00-wire.md`.
 
 #![cfg_attr(
     not(test),
@@ -18,9 +18,11 @@ mod error;
 pub mod limits;
 mod reader;
 mod sensitive;
+mod time;
 mod writer;
 
 pub use error::{Fault, WireError};
 pub use reader::Reader;
 pub use sensitive::Sensitive;
+pub use time::Millis;
 pub use writer::Writer;

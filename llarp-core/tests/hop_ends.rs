@@ -5,7 +5,7 @@ use llarp_core::hop::{
     CloseNext, DropReason, InsertError, LinkId, Millis, NewPath, PathTable, SendError, Side,
     Verdict,
 };
-use llarp_core::wire::limits::{CELL_LEN, PATH_ID_LEN, PATH_LIFE_MILLIS};
+use llarp_core::wire::limits::{CELL_LEN, PATH_ID_LEN, PATH_LIFE_MILLIS, PATH_UNUSED_MILLIS};
 use proptest::prelude::*;
 
 use crate::hop_net::*;
@@ -117,6 +117,12 @@ fn paths_carry_nothing_after_their_time_and_then_close_in_order() {
     let young = table.insert(START.plus(1), later).unwrap();
     let end = START.plus(PATH_LIFE_MILLIS);
     let mut cell = [0; CELL_LEN];
+    // Both are used.
+    for (link, id) in [(0, net.ids[0].0), (5, PathId([1; 8]))] {
+        cell[..PATH_ID_LEN].copy_from_slice(&id.0);
+        let verdict = table.handle_cell(START.plus(1), LinkId(link), &mut cell);
+        assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+    }
     assert_eq!(table.expire(Millis(end.0 - 1), &mut cell), None);
     assert_eq!(table.next_expiry(), Some(end));
     let mut late = [0; CELL_LEN];
@@ -130,6 +136,27 @@ fn paths_carry_nothing_after_their_time_and_then_close_in_order() {
     assert_eq!((closed.path, closed.reason), (young, CloseReason::Expired));
     assert!(table.is_empty());
     assert_eq!(table.filter_bytes(), 0);
+}
+
+#[test]
+fn a_path_that_carries_nothing_is_closed_long_before_its_time() {
+    let mut net = Net::new();
+    let mut cell = net.sealed(1, Command::Pad, b"");
+    assert_eq!(net.up(&mut cell), (1, Verdict::Absorbed));
+    let due = START.plus(PATH_UNUSED_MILLIS);
+    for (relay, table) in net.tables.iter_mut().enumerate() {
+        assert_eq!(table.next_expiry(), Some(due));
+        assert_eq!(table.expire(Millis(due.0 - 1), &mut cell), None);
+        // What came from behind, or was sent from here, is nobody's use of it.
+        if relay == 2 {
+            table.send_down(net.paths[2], b"", &mut cell).unwrap();
+        }
+        let closed = table.expire(due, &mut cell);
+        assert_eq!(closed.is_some(), relay == 2, "relay {relay}");
+        assert_eq!(table.expire(due, &mut cell), None);
+        let next = (relay != 2).then_some(START.plus(PATH_LIFE_MILLIS));
+        assert_eq!(table.next_expiry(), next);
+    }
 }
 
 #[test]

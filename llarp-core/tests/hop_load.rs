@@ -1,5 +1,6 @@
 //! A relay under load: fair queues and the admission of builds.
 
+use core::net::Ipv4Addr;
 use std::collections::{HashMap, VecDeque};
 
 use llarp_core::cell::{MiddleHop, PathId};
@@ -7,11 +8,13 @@ use llarp_core::hop::{
     Asker, BuildAdmission, Cell, CellPool, FairLimits, FairQueue, LinkId, Millis, NewPath, PathRef,
     PathTable, Shed, Side,
 };
+use llarp_core::wire::Sensitive;
 use llarp_core::wire::limits::{
     BUILDS_PER_SECOND, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND, CLIENT_PATHS_MAX,
     CLIENT_PENDING_BUILDS_MAX, CLIENTS_BUILDS_PER_SECOND, CLIENTS_PATHS_MAX,
-    LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX, PENDING_BUILDS_MAX,
-    RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
+    LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX, NETWORK_BUILDS_PER_SECOND,
+    NETWORK_PATHS_MAX, NETWORK_PENDING_BUILDS_MAX, PENDING_BUILDS_MAX, RELAY_PATHS_MAX,
+    SHED_QUEUED_CELLS,
 };
 use proptest::prelude::*;
 
@@ -205,7 +208,13 @@ proptest! {
 
 const NOW: Millis = Millis(77_000);
 const RELAY: Asker = Asker::Relay;
-const CLIENT: Asker = Asker::Anonymous;
+const CLIENT: Asker = Asker::Anonymous(None);
+
+/// Somebody in the network with this number.
+fn stranger(network: u8) -> Asker {
+    let first = Ipv4Addr::new(198, 51, network, 0);
+    Asker::Anonymous(Some(Sensitive::new(first.into())))
+}
 
 #[test]
 fn builds_are_shed_before_cells_stall() {
@@ -397,4 +406,82 @@ fn all_clients_together_leave_room_for_what_comes_from_relays() {
     }
     assert_eq!(asked, CLIENTS_BUILDS_PER_SECOND);
     assert!(admission.admit(NOW, relay, RELAY, 0).is_ok());
+}
+
+#[test]
+fn the_links_of_one_network_cannot_fill_what_all_clients_share() {
+    let mut admission = BuildAdmission::new(NOW);
+    let mut shed = None;
+    let (mut paths, mut now, mut link) = (0, NOW, 0);
+    while shed != Some(Shed::NetworkPaths) {
+        now = now.plus(1000);
+        match admission.admit(now, LinkId(link), stranger(1), 0) {
+            Ok(ticket) => {
+                admission.built(ticket);
+                paths += 1;
+            }
+            Err(Shed::LinkPaths) => link += 1,
+            Err(other) => shed = Some(other),
+        }
+    }
+    assert_eq!(paths, NETWORK_PATHS_MAX);
+    // A new link does not help, and nobody else is held up.
+    let again = admission.admit(now, LinkId(99), stranger(1), 0);
+    assert_eq!(again, Err(Shed::NetworkPaths));
+    for (n, other) in [stranger(2), CLIENT, RELAY].into_iter().enumerate() {
+        let ticket = admission
+            .admit(now, LinkId(100 + n as u64), other, 0)
+            .unwrap();
+        admission.failed(ticket);
+    }
+    admission.closed(LinkId(0));
+    assert!(admission.admit(now, LinkId(0), stranger(1), 0).is_ok());
+}
+
+#[test]
+fn the_links_of_one_network_share_its_builds_a_second_and_under_way() {
+    let mut admission = BuildAdmission::new(NOW);
+    let (mut started, mut link) = (0, 0);
+    let over = loop {
+        match admission.admit(NOW, LinkId(link), stranger(1), 0) {
+            Ok(ticket) => {
+                admission.failed(ticket);
+                started += 1;
+            }
+            Err(Shed::LinkRate) => link += 1,
+            Err(other) => break other,
+        }
+    };
+    assert_eq!(
+        (over, started),
+        (Shed::NetworkRate, NETWORK_BUILDS_PER_SECOND)
+    );
+    assert!(admission.admit(NOW, LinkId(99), stranger(2), 0).is_ok());
+    let (mut now, mut held) = (NOW, Vec::new());
+    let over = loop {
+        now = now.plus(1000);
+        match admission.admit(now, LinkId(link), stranger(1), 0) {
+            Ok(ticket) => held.push(ticket),
+            Err(Shed::LinkPending) => link += 1,
+            Err(other) => break other,
+        }
+    };
+    assert_eq!(
+        (over, held.len()),
+        (Shed::NetworkPending, NETWORK_PENDING_BUILDS_MAX)
+    );
+}
+
+#[test]
+fn an_account_goes_with_the_last_link_of_its_network() {
+    let mut admission = BuildAdmission::new(NOW);
+    let path = admission.admit(NOW, LinkId(1), stranger(1), 0).unwrap();
+    let failed = admission.admit(NOW, LinkId(2), stranger(1), 0).unwrap();
+    admission.built(path);
+    admission.failed(failed);
+    admission.link_gone(LinkId(2));
+    admission.link_gone(LinkId(1));
+    assert_eq!((admission.links(), admission.networks()), (1, 1));
+    admission.closed(LinkId(1));
+    assert_eq!((admission.links(), admission.networks()), (0, 0));
 }

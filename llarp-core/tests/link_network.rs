@@ -86,8 +86,9 @@ impl Net {
     }
 }
 
+/// The address of machine `n`, in a network of its own.
 pub(crate) fn at(n: u8) -> SocketAddr {
-    (Ipv4Addr::new(192, 0, 2, n), 1090).into()
+    (Ipv4Addr::new(192, 0, n, 1), 1090).into()
 }
 
 pub(crate) fn network() -> NetworkId {

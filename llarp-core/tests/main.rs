@@ -41,6 +41,7 @@ mod relay_net;
 #[cfg(feature = "net")]
 mod relay_paths;
 mod relay_silence;
+mod relay_useless;
 mod store_contract;
 #[cfg(feature = "net")]
 mod store_crash;

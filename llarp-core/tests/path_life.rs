@@ -13,6 +13,8 @@ use llarp_core::wire::limits::{
     PATH_CELLS_MAX, PATH_LIFE_MILLIS, TARGET_BUILDS_PER_HOUR, TARGETS_MAX,
 };
 
+use rand_chacha::rand_core::Rng;
+
 use crate::support::rng;
 
 #[test]
@@ -123,6 +125,50 @@ fn a_dead_relay_on_a_path_with_traffic_is_found_within_5_seconds() {
             );
         }
     }
+}
+
+#[test]
+fn a_path_that_answers_again_from_its_near_end_on_is_not_dead() {
+    let mut rng = rng(11);
+    let mut probing = Probing::new(3, Millis(0), &mut rng);
+    probing.handle_sent(Millis(1_000), 2, &mut rng);
+    let mut asked = Vec::new();
+    for now in (1_000..3_300).step_by(10) {
+        while let Some(ask) = probing.poll(Millis(now), &mut rng) {
+            asked.push(ask);
+        }
+        let state = probing.state(Millis(now));
+        assert!(
+            !matches!(state, PathState::Dead { .. }),
+            "{state:?} at {now}"
+        );
+    }
+    // Our own network held its breath for 2.3 s. The guard is the first to be heard again.
+    let answer = |probing: &mut Probing, now, hop| {
+        let ask = asked.iter().rfind(|ask| ask.hop == hop).unwrap();
+        probing.handle_received(hop);
+        let answer = Probe {
+            nonce: ask.probe.nonce,
+            sent: 1,
+            received: ask.probe.sent,
+        };
+        probing.handle_answer(Millis(now), hop, &answer).unwrap();
+    };
+    answer(&mut probing, 3_300, 0);
+    assert_eq!(probing.state(Millis(3_790)), PathState::Suspect);
+    let dead = probing.state(Millis(3_800));
+    assert!(
+        matches!(
+            dead,
+            PathState::Dead {
+                charge: Charge::Pair(0, 1),
+                ..
+            }
+        ),
+        "{dead:?}"
+    );
+    answer(&mut probing, 3_790, 2);
+    assert_eq!(probing.state(Millis(3_800)), PathState::Alive);
 }
 
 #[test]
@@ -316,6 +362,60 @@ fn failed_builds_wait_longer_and_another_end_leaves_the_old_path_until_the_new_o
     pool.built(new);
     assert_eq!(pool.poll(now, &mut rng), [Action::Retire(old)]);
     assert_eq!(pool.standing(KEY), [new]);
+}
+
+/// What `poll` starts, and what it retires.
+fn planned(pool: &mut Pool, now: u64, rng: &mut impl Rng) -> (Vec<PathNumber>, Vec<PathNumber>) {
+    let (mut started, mut retired) = (Vec::new(), Vec::new());
+    for action in pool.poll(Millis(now), rng) {
+        match action {
+            Action::Start { path, .. } => started.push(path),
+            Action::Retire(path) => retired.push(path),
+        }
+    }
+    (started, retired)
+}
+
+#[test]
+fn a_want_that_is_changed_twice_finds_room_at_once() {
+    let mut rng = rng(9);
+    let mut pool = Pool::new();
+    let to = |relay| Want::Terminal(RelayId([relay; 32]));
+    let mut standing = Vec::new();
+    for relay in 1..=5 {
+        pool.set(KEY, to(relay), 4);
+        let (started, retired) = planned(&mut pool, 0, &mut rng);
+        assert_eq!(started.len(), 4, "for relay {relay}");
+        // Those that serve no longer go, the oldest first, and only as many as it takes.
+        let gone = standing.len().saturating_sub(4);
+        assert_eq!(retired, standing[..gone]);
+        standing.drain(..gone);
+        for path in started {
+            assert!(pool.built(path));
+            standing.push(path);
+        }
+        if relay % 2 == 0 {
+            // The plan is looked at once those stand: what leads elsewhere goes.
+            let (started, retired) = planned(&mut pool, 1, &mut rng);
+            assert_eq!((started, retired), (vec![], standing.drain(..4).collect()));
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_still_built_to_somewhere_else_is_given_up() {
+    let mut rng = rng(10);
+    let mut pool = Pool::new();
+    let to = |relay| Want::Terminal(RelayId([relay; 32]));
+    let mut building = Vec::new();
+    for relay in 1..=5 {
+        pool.set(KEY, to(relay), 4);
+        let (started, retired) = planned(&mut pool, 0, &mut rng);
+        assert_eq!((started.len(), &retired), (4, &building), "for {relay}");
+        building = started;
+    }
+    assert!(pool.built(building[0]));
+    assert!(!pool.built(PathNumber(0)), "nobody wants it any more");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use llarp_core::build::{Cause, Charge, Status};
 use llarp_core::cell::{CloseReason, Command};
-use llarp_core::hop::message::{KIND_CLOSE, encode_close};
+use llarp_core::hop::message::{KIND_BUILD, KIND_CLOSE, encode_close};
 use llarp_core::link::RequestError;
-use llarp_core::wire::limits::{CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND};
+use llarp_core::wire::limits::{BUILD_REPLY_LEN, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND};
 use tokio::time::sleep;
 
 use crate::relay_net::{Client, Heard, Relays};
@@ -116,10 +116,25 @@ async fn an_unreachable_next_hop_is_told_and_charged_to_the_pair() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_path_that_nobody_asks_is_given_up_by_all_its_relays() {
+    let relays = Relays::new(3);
+    let mut client = Client::new(&relays, 9, 1).await;
+    let mut used = client.build(&relays, &[1, 2, 3]).await;
+    let _abandoned = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut used, 2).await.is_some());
+    sleep(Duration::from_secs(88)).await;
+    let paths = || [1, 2, 3].map(|n| relays.relays[&n].stats().paths);
+    assert_eq!(paths(), [2; 3]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(paths(), [1; 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn paths_end_when_their_time_is_over() {
     let relays = Relays::new(3);
     let mut client = Client::new(&relays, 9, 1).await;
     let mut path = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(599)).await;
     assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(2)).await;
@@ -133,10 +148,36 @@ async fn paths_end_when_their_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_counted_for_links_that_are_gone() {
+    let relays = Relays::new(2);
+    for n in 20..40 {
+        let mut client = Client::new(&relays, n, 1).await;
+        let _path = client.build(&relays, &[1, 2]).await;
+        let _closed_by_itself = client.build(&relays, &[1]).await;
+        let refused = client.ask(&[0; 6729]).await;
+        assert!(refused.is_err());
+        // One is under way when its link goes.
+        let (request, ..) = client.start(&relays, &[1, 2]);
+        let link = client.link.clone();
+        let asking = tokio::spawn(async move {
+            let _ = link.request(KIND_BUILD, &request, BUILD_REPLY_LEN).await;
+        });
+        tokio::task::yield_now().await;
+        assert!(relays.relays[&1].stats().accounts >= 1);
+        drop(client);
+        asking.abort();
+    }
+    sleep(Duration::from_secs(60)).await;
+    let stats = relays.relays[&1].stats();
+    assert_eq!((stats.accounts, stats.paths), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unused_link_between_relays_is_closed() {
     let relays = Relays::new(3);
     let mut client = Client::new(&relays, 9, 1).await;
-    let _path = client.build(&relays, &[1, 2, 3]).await;
+    let mut path = client.build(&relays, &[1, 2, 3]).await;
+    assert!(client.probe(&mut path, 2).await.is_some());
     sleep(Duration::from_secs(601)).await;
     assert_eq!(relays.relays[&2].stats().links, 2, "not at once");
     sleep(Duration::from_secs(310)).await;

@@ -169,7 +169,8 @@ async fn a_link_over_which_a_build_waits_is_not_unused() {
     let (relays, _endpoint, links) = Relays::with_hostile_last(3);
     be_silent(links);
     let mut client = Client::new(&relays, 9, 1).await;
-    let _path = client.build(&relays, &[1, 2]).await;
+    let mut path = client.build(&relays, &[1, 2]).await;
+    assert!(client.probe(&mut path, 1).await.is_some());
     let unused = Duration::from_millis(PATH_LIFE_MILLIS + LINK_UNUSED_MILLIS);
     sleep(unused - Duration::from_secs(2)).await;
     assert_eq!(relays.relays[&1].stats().links, 2);

@@ -4,6 +4,7 @@ mod build_flood;
 mod churn;
 mod clock_skew;
 mod determinism;
+mod ends;
 mod fairness;
 mod forwarder;
 mod guards;

@@ -13,7 +13,7 @@ impl Figure {
     pub(super) fn of(values: &[f64]) -> Option<Self> {
         let sorted = sorted(values);
         Some(Self {
-            median: quantile(&sorted, 0.5)?,
+            median: median(&sorted)?,
             min: *sorted.first()?,
             max: *sorted.last()?,
         })
@@ -24,6 +24,13 @@ pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted
+}
+
+/// The middle one of `sorted`, or what lies between the middle two. `None` without values.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let (low, high) = (sorted.get(last / 2)?, sorted.get(last.div_ceil(2))?);
+    Some(f64::midpoint(*low, *high))
 }
 
 /// The value below which a share of `sorted` lies: the nearest one. `None` without values.
@@ -48,6 +55,8 @@ mod tests {
         let figure = Figure::of(&[3.0, 1.0, 9.0, 2.0, 4.0]).unwrap();
         assert_eq!((figure.median, figure.min, figure.max), (3.0, 1.0, 9.0));
         assert_eq!(Figure::of(&[]), None);
+        let even = Figure::of(&[4.0, 1.0, 3.0, 10.0]).unwrap();
+        assert_eq!(even.median, 3.5);
         let hundred: Vec<f64> = (0..=100).map(f64::from).collect();
         assert_eq!(quantile(&hundred, 0.99), Some(99.0));
     }

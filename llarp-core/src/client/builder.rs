@@ -122,10 +122,19 @@ impl Shared {
     /// A path as `want` says; tries until [`BUILD_DEADLINE`]. A try without an answer for
     /// [`BUILD_HEDGE`] gets company: the first path wins, and the other is closed when it comes.
     pub(super) async fn build(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
+        self.build_beside(want, None).await
+    }
+
+    /// The same, over other relays than those of a path that is `silent`, as far as there are any.
+    pub(super) async fn build_beside(
+        self: &Arc<Self>,
+        want: Want,
+        silent: Option<Route>,
+    ) -> Result<Path, PathError> {
         let deadline = Instant::now() + BUILD_DEADLINE;
         let mut backoff = Backoff::new(BUILD_RETRY_BASE, BUILD_RETRY_CAP);
         let (done, mut ended) = mpsc::channel(TRIES_AT_ONCE);
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(silent);
         let mut next = Instant::now();
         loop {
             if self.is_suspended() {
@@ -279,17 +288,22 @@ impl Shared {
         )
     }
 
-    /// A route over another guard than those that the tries under way wait for, if that is possible:
-    /// a guard that is dead holds up one try, not all.
+    /// Of some routes the one of which the tries so far make us doubt least: a relay that is dead
+    /// holds up one try, not all.
     fn choose_beside(&self, want: &Want, tries: &Tries) -> Result<Route, ChooseError> {
-        let mut route = self.choose(want)?;
+        let mut best = self.choose(want)?;
+        let mut doubts = tries.doubts(&best);
         for _ in 0..DRAWS {
-            if tries.want(&route) {
+            if doubts == 0 {
                 break;
             }
-            route = self.choose(want)?;
+            let other = self.choose(want)?;
+            if tries.doubts(&other) < doubts {
+                doubts = tries.doubts(&other);
+                best = other;
+            }
         }
-        Ok(route)
+        Ok(best)
     }
 
     /// Whether another build towards what is wanted may start now.
@@ -380,7 +394,8 @@ pub(super) fn tell_closed(link: Link, path: PathId) {
 /// Events that wait for a path's keeper; more are dropped, and probed for again.
 const EVENTS: usize = 32;
 
-/// Draws of a route until one has another guard: of two guards, one in 256 has not.
+/// Draws of a route until one has another guard: of two guards, one in 256 has not. Another guard
+/// and another second hop of four one in 43 has not, and then mostly another second hop.
 const DRAWS: usize = 8;
 
 /// What one try has come to.

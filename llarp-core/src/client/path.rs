@@ -85,6 +85,7 @@ struct Inner {
     route: Route,
     built_in: Duration,
     asks: mpsc::Sender<Ask>,
+    suspect: watch::Receiver<bool>,
     end: watch::Receiver<Option<PathEnd>>,
 }
 
@@ -105,9 +106,11 @@ impl Path {
     ) -> Self {
         let (asks, asked) = mpsc::channel(8);
         let (ending, end) = watch::channel(None);
+        let (suspecting, suspect) = watch::channel(false);
         let keeper = Keeper {
             number,
             route: route.clone(),
+            suspecting,
             asked: VecDeque::new(),
         };
         tokio::spawn(keeper.run(Arc::downgrade(shared), events, asked, ending));
@@ -116,6 +119,7 @@ impl Path {
             route,
             built_in,
             asks,
+            suspect,
             end,
         };
         Self {
@@ -155,6 +159,22 @@ impl Path {
             // Its keeper went with the client.
             Err(_) => PathEnd::Left,
         }
+    }
+
+    /// Whether it is silent, though something was sent; it may yet recover.
+    pub(super) fn is_suspect(&self) -> bool {
+        *self.inner.suspect.borrow()
+    }
+
+    /// Resolves when the path is suspect, or has ended. Cancel-safe.
+    pub(super) async fn suspected(&self) {
+        let mut suspect = self.inner.suspect.clone();
+        // Its keeper goes with the path.
+        let _ = suspect.wait_for(|suspect| *suspect).await;
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.inner.route
     }
 
     /// As [`Path::ended`], without holding the path open.
@@ -200,6 +220,7 @@ impl fmt::Debug for Path {
 struct Keeper {
     number: u64,
     route: Route,
+    suspecting: watch::Sender<bool>,
     /// Probes that somebody waits for, oldest first, by their nonces.
     asked: VecDeque<([u8; 8], Instant, oneshot::Sender<Duration>)>,
 }
@@ -237,7 +258,11 @@ impl Keeper {
                 break PathEnd::Left;
             };
             match shared.look_after(self.number) {
-                Watch::Until(next) => wake = next,
+                Watch::Until(next, suspect) => {
+                    wake = next;
+                    let changes = |held: &mut bool| core::mem::replace(held, suspect) != suspect;
+                    self.suspecting.send_if_modified(changes);
+                }
                 Watch::Over(end, charge) => {
                     if let Some(charge) = charge {
                         shared.charge_path(&self.route, charge);
@@ -291,8 +316,8 @@ impl Keeper {
 
 /// What a look at a path says.
 pub(super) enum Watch {
-    /// It is well; look again then.
-    Until(Instant),
+    /// It stands; look again then. Whether it is suspect.
+    Until(Instant, bool),
     /// It has ended, and whom to charge.
     Over(PathEnd, Option<Charge>),
 }
@@ -318,9 +343,9 @@ impl Shared {
                 let charge = Some(charge).filter(|charge| *charge != Charge::First);
                 Watch::Over(PathEnd::Lossy, charge)
             }
-            Some((_, wake)) => {
+            Some((state, wake)) => {
                 let wait = Duration::from_millis(wake.since(now));
-                Watch::Until(Instant::now() + wait)
+                Watch::Until(Instant::now() + wait, state == PathState::Suspect)
             }
         }
     }

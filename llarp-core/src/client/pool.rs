@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::builder::PathError;
@@ -30,6 +31,8 @@ pub(super) struct Driver {
 struct Planned {
     pool: Pool,
     standing: BTreeMap<PathNumber, Path>,
+    /// Builds under way.
+    building: BTreeMap<PathNumber, AbortHandle>,
     /// Builds that failed, by key: how many, and why the last.
     failed: BTreeMap<Isolation, (u64, Arc<PathError>)>,
 }
@@ -102,6 +105,7 @@ impl Shared {
         };
         {
             let mut planned = self.pool.planned();
+            planned.building.remove(&number);
             if !planned.pool.built(number) {
                 return;
             }
@@ -123,6 +127,7 @@ impl Shared {
         let mut rng = self.fork_rng();
         let mut planned = self.pool.planned();
         planned.standing.remove(&number);
+        planned.building.remove(&number);
         planned.pool.lost(number, now, &mut rng);
         drop(planned);
         self.pool.wake();
@@ -136,17 +141,19 @@ impl Shared {
         let planned = &mut *planned;
         for (number, path) in &planned.standing {
             let carried = self.table().carried(path.number());
-            planned
-                .pool
-                .carried(*number, carried.map_or(0, |cells| cells.most()));
+            planned.pool.carried(*number, carried);
         }
         for action in planned.pool.poll(now, &mut rng) {
             match action {
                 Action::Start { path, key, want } => {
-                    tokio::spawn(Arc::clone(self).stand(path, key, want));
+                    let build = tokio::spawn(Arc::clone(self).stand(path, key, want));
+                    planned.building.insert(path, build.abort_handle());
                 }
                 Action::Retire(path) => {
                     planned.standing.remove(&path);
+                    if let Some(build) = planned.building.remove(&path) {
+                        build.abort();
+                    }
                 }
             }
         }

@@ -64,6 +64,8 @@ struct Open {
     inbound: InboundLayers,
     /// Cells that came.
     received: u64,
+    /// For how many each of its cells counts.
+    weight: u64,
     probing: Probing,
     /// When its keeper looks at it next.
     looks_at: Millis,
@@ -81,20 +83,6 @@ pub(super) enum SendError {
     Closed,
 }
 
-/// What a path has carried.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Carried {
-    pub(super) sent: u64,
-    pub(super) received: u64,
-}
-
-impl Carried {
-    /// Cells in the direction that has more.
-    pub(super) fn most(self) -> u64 {
-        self.sent.max(self.received)
-    }
-}
-
 /// A link to a guard.
 struct Guard {
     outlet: Outlet,
@@ -110,6 +98,8 @@ pub(super) struct Table {
     by_id: BTreeMap<PathId, u64>,
     next_link: u64,
     next_path: u64,
+    /// For how many each cell of a path counts that is opened now.
+    weight: u64,
     pool: CellPool,
     carriage: Carriage,
     /// The cell that is being opened.
@@ -129,6 +119,7 @@ impl Table {
             by_id: BTreeMap::new(),
             next_link: 0,
             next_path: 0,
+            weight: 1,
             pool: CellPool::new(POOL_CELLS),
             carriage: Carriage::default(),
             scratch: Box::new([0; CELL_LEN]),
@@ -201,6 +192,7 @@ impl Table {
             out: OutboundLayers::new(path.keys),
             inbound: InboundLayers::new(path.keys),
             received: 0,
+            weight: self.weight,
             probing: path.probing,
             looks_at: Millis(0),
             events: path.events,
@@ -222,13 +214,15 @@ impl Table {
         Some((link, open.theirs))
     }
 
-    /// What a path has carried so far.
-    pub(super) fn carried(&self, number: u64) -> Option<Carried> {
-        let open = self.paths.get(&number)?;
-        Some(Carried {
-            sent: open.out.sent(),
-            received: open.received,
-        })
+    /// Paths that are opened from now on carry so many cells at most.
+    pub(super) fn limit_cells(&mut self, cells: u64) {
+        self.weight = PATH_CELLS_MAX.div_ceil(cells.clamp(1, PATH_CELLS_MAX));
+    }
+
+    /// Cells that a path has carried in the direction that has more, of [`PATH_CELLS_MAX`].
+    pub(super) fn carried(&self, number: u64) -> u64 {
+        let open = self.paths.get(&number);
+        open.map_or(0, |open| open.weigh(open.out.sent().max(open.received)))
     }
 
     /// Sends a packet to a path's terminal.
@@ -423,9 +417,13 @@ impl Open {
 
     /// Each cell behind the last says so, should the event find no room.
     fn note_carried(&self, cells: u64) {
-        if cells >= SPENT_CELLS {
+        if self.weigh(cells) >= SPENT_CELLS {
             let _ = self.events.try_send(Event::Spent);
         }
+    }
+
+    const fn weigh(&self, cells: u64) -> u64 {
+        cells.saturating_mul(self.weight)
     }
 
     fn act(&mut self, number: u64, now: Millis, arrived: &Arrived<'_>, to: &impl Deliver) {

@@ -23,11 +23,14 @@ pub(super) struct Tries {
     /// Why a guard was not linked, unless one was.
     unlinked: Option<DialError>,
     linked: bool,
+    /// A path that is silent: who is on it had better not be on another one.
+    silent: Option<Route>,
 }
 
 impl Tries {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(silent: Option<Route>) -> Self {
         Self {
+            silent,
             started: 0,
             under_way: Vec::new(),
             clocks: BTreeMap::new(),
@@ -46,13 +49,25 @@ impl Tries {
         !self.under_way.is_empty()
     }
 
-    /// Whether a try over this guard tells more than those that were made: none is under way, and
-    /// it has not said that clocks differ.
-    pub(super) fn want(&self, route: &Route) -> bool {
-        let guard = route.hops().first();
-        guard.is_some_and(|guard| {
-            !self.under_way.contains(guard) && !self.clocks.contains_key(guard)
-        })
+    /// What speaks against a try over this route, the least first: that its guard is that of a path
+    /// that is silent; that a hop between is; that the guard tells no more than it has, since a try
+    /// over it is under way or it has said that clocks differ.
+    pub(super) fn doubts(&self, route: &Route) -> u32 {
+        let silent = self.silent.as_ref().map_or(&[][..], Route::hops);
+        let between = |hops: &[RelayId]| hops.len().saturating_sub(2);
+        let shared = |(hop, relay): (usize, &RelayId)| match hop {
+            0 => u32::from(silent.first() == Some(relay)),
+            _ => {
+                let mut others = silent.iter().skip(1).take(between(silent));
+                2 * u32::from(others.any(|other| other == relay))
+            }
+        };
+        let hops = route.hops();
+        let shared: u32 = hops.iter().enumerate().map(shared).sum();
+        let told = hops
+            .first()
+            .is_none_or(|guard| self.under_way.contains(guard) || self.clocks.contains_key(guard));
+        shared + 8 * u32::from(told)
     }
 
     pub(super) fn start(&mut self, route: &Route) {

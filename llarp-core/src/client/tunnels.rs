@@ -2,21 +2,19 @@
 
 use core::fmt;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use chacha20::ChaCha20Rng;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
 
 use super::Shared;
 use super::builder::PathError;
+use super::mover::Mover;
 use super::path::Path;
 use super::table::{Deliver, SendError};
 use crate::crypto::identity::RelayId;
-use crate::path::life::{PathLife, Stage};
-use crate::path::{ChooseError, Want};
+use crate::path::Want;
 use crate::tunnel::{Carrier, ConnectError, FarEnd, Full, PathNumber, Tunnel};
 
 /// Why there is no tunnel.
@@ -159,93 +157,5 @@ impl Shared {
         let relay = *path.hops().expose().last()?;
         let onion = self.state().relays.get(&relay)?.onion.clone();
         Some(FarEnd::Terminal { relay, onion })
-    }
-}
-
-/// Keeps a tunnel on a path that carries.
-struct Mover {
-    shared: Weak<Shared>,
-    relay: RelayId,
-    tunnel: Tunnel,
-    moves: watch::Sender<Path>,
-}
-
-/// How long a path that a tunnel has left still takes what is under way on it.
-const AFTERGLOW: Duration = Duration::from_secs(2);
-
-/// How often a path's cells are counted: at 60,000 a second a path has carried all after 17 s.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// How long to wait when no path can be had, as while the client is suspended.
-const NO_PATH_WAIT: Duration = Duration::from_secs(1);
-
-impl Mover {
-    async fn run(self) {
-        let mut path = self.moves.borrow().clone();
-        while self.stays(&path).await {
-            let Some(next) = self.next_path().await else {
-                return;
-            };
-            let number = PathNumber(next.number().into());
-            if self.tunnel.move_to(number).is_err() {
-                return;
-            }
-            let left = core::mem::replace(&mut path, next.clone());
-            tokio::spawn(async move {
-                sleep(AFTERGLOW).await;
-                drop(left);
-            });
-            self.moves.send_replace(next);
-        }
-    }
-
-    /// Waits while a path carries; `false` if the tunnel or the client is gone.
-    async fn stays(&self, path: &Path) -> bool {
-        let Some(life) = self.plan() else {
-            return false;
-        };
-        while self.is_fresh(path, &life) {
-            tokio::select! {
-                biased;
-                _ = self.tunnel.closed() => return false,
-                _ = path.ended() => return true,
-                () = sleep(LOOK) => (),
-            }
-        }
-        true
-    }
-
-    fn plan(&self) -> Option<PathLife> {
-        let shared = self.shared.upgrade()?;
-        Some(PathLife::plan(shared.now(), &mut shared.fork_rng()))
-    }
-
-    fn is_fresh(&self, path: &Path, life: &PathLife) -> bool {
-        let Some(shared) = self.shared.upgrade() else {
-            return false;
-        };
-        let carried = shared.table().carried(path.number());
-        let cells = carried.map_or(0, |carried| carried.most());
-        life.stage(shared.now(), cells) == Stage::Fresh
-    }
-
-    /// Another path to the same relay; `None` if the tunnel, the client or the relay is gone.
-    async fn next_path(&self) -> Option<Path> {
-        loop {
-            let shared = self.shared.upgrade()?;
-            let mut wait = NO_PATH_WAIT;
-            tokio::select! {
-                biased;
-                _ = self.tunnel.closed() => return None,
-                built = shared.build(Want::Terminal(self.relay)) => match built {
-                    Ok(path) => return Some(path),
-                    Err(PathError::Choose(ChooseError::WantedUnknown)) => return None,
-                    Err(PathError::TooOften { retry_after }) => wait = retry_after,
-                    Err(_) => (),
-                }
-            }
-            drop(shared);
-            sleep(wait).await;
-        }
     }
 }

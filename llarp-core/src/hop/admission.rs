@@ -1,13 +1,16 @@
 //! Which builds a relay starts: the first thing to give way under load (`docs/spec/04-hop.md` §5).
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use super::{LinkId, Millis};
+use crate::wire::Sensitive;
 use crate::wire::limits::{
     BUILDS_PER_SECOND, CLIENT_BUILDS_AT_ONCE, CLIENT_BUILDS_PER_SECOND, CLIENT_PATHS_MAX,
     CLIENT_PENDING_BUILDS_MAX, CLIENTS_BUILDS_PER_SECOND, CLIENTS_PATHS_MAX,
     CLIENTS_PENDING_BUILDS_MAX, LINK_BUILDS_PER_SECOND, LINK_PATHS_MAX, LINK_PENDING_BUILDS_MAX,
-    PENDING_BUILDS_MAX, RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
+    NETWORK_BUILDS_PER_SECOND, NETWORK_PATHS_MAX, NETWORK_PENDING_BUILDS_MAX, PENDING_BUILDS_MAX,
+    RELAY_PATHS_MAX, SHED_QUEUED_CELLS,
 };
 
 /// Who asks for a build.
@@ -15,9 +18,13 @@ use crate::wire::limits::{
 pub enum Asker {
     /// A relay, for many clients.
     Relay,
-    /// Somebody who did not say: one client, or a stranger.
-    Anonymous,
+    /// Somebody who did not say: one client, or a stranger. In which network, unless that is the
+    /// relay's own machine.
+    Anonymous(Option<Network>),
 }
+
+/// A network of strangers, by its first address: what one of them takes, the others do not get.
+pub type Network = Sensitive<IpAddr>;
 
 /// Why a build is not started. For this relay only: on its link it is refused without a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +47,15 @@ pub enum Shed {
     /// The relay has all the paths that it may, or that it may for clients.
     #[error("the relay has all the paths that it may")]
     Paths,
+    /// The network has its share of paths.
+    #[error("the network has its share of paths")]
+    NetworkPaths,
+    /// Too many builds under way of this network.
+    #[error("too many builds are under way of this network")]
+    NetworkPending,
+    /// Too many builds a second of this network.
+    #[error("too many builds a second of this network")]
+    NetworkRate,
     /// Too many builds under way over this link.
     #[error("too many builds are under way over this link")]
     LinkPending,
@@ -64,12 +80,21 @@ impl Ticket {
     }
 }
 
-/// Counts builds and paths: in all, of all clients, and for each link that they came over.
+/// Counts builds and paths: in all, of all clients, of each network of clients, and for each link
+/// that they came over.
 #[derive(Debug)]
 pub struct BuildAdmission {
     all: Account,
     clients: Account,
+    networks: BTreeMap<Network, NetworkOf>,
     links: BTreeMap<LinkId, Link>,
+}
+
+/// A network, for as long as one of its links has an account.
+#[derive(Debug)]
+struct NetworkOf {
+    links: usize,
+    account: Account,
 }
 
 #[derive(Debug)]
@@ -86,6 +111,7 @@ impl BuildAdmission {
         Self {
             all: Account::new(now, ALL),
             clients: Account::new(now, CLIENTS),
+            networks: BTreeMap::new(),
             links: BTreeMap::new(),
         }
     }
@@ -107,21 +133,36 @@ impl BuildAdmission {
         let Self {
             all,
             clients,
+            networks,
             links,
         } = self;
-        let own = links.entry(link).or_insert_with(|| Link::new(now, asker));
-        let mut shared = [
-            Some(all),
-            (own.asker == Asker::Anonymous).then_some(clients),
-        ];
+        let own = links.entry(link).or_insert_with(|| {
+            if let Some(network) = asker.network() {
+                networks
+                    .entry(network)
+                    .or_insert_with(|| NetworkOf::new(now))
+                    .links += 1;
+            }
+            Link::new(now, asker)
+        });
+        let network = own.asker.network();
+        let mut network = network.and_then(|network| networks.get_mut(&network));
+        let mut shared = [Some(all), own.asker.is_client().then_some(clients)];
         let own = &mut own.account;
         own.refill(now);
         own.admits(Shed::LinkPaths, Shed::LinkPending, Shed::LinkRate)?;
+        if let Some(NetworkOf { account, .. }) = &mut network {
+            account.refill(now);
+            account.admits(Shed::NetworkPaths, Shed::NetworkPending, Shed::NetworkRate)?;
+        }
         for account in shared.iter_mut().flatten() {
             account.refill(now);
             account.admits(Shed::Paths, Shed::Pending, Shed::Rate)?;
         }
         own.start();
+        if let Some(NetworkOf { account, .. }) = network {
+            account.start();
+        }
         shared.into_iter().flatten().for_each(Account::start);
         Ok(Ticket { link })
     }
@@ -162,6 +203,12 @@ impl BuildAdmission {
         self.links.len()
     }
 
+    /// Networks that have an account.
+    #[must_use]
+    pub fn networks(&self) -> usize {
+        self.networks.len()
+    }
+
     /// Whether builds that came over `link` are under way.
     #[must_use]
     pub fn has_pending(&self, link: LinkId) -> bool {
@@ -171,14 +218,47 @@ impl BuildAdmission {
 
     fn each(&mut self, link: LinkId, change: impl Fn(&mut Account)) {
         change(&mut self.all);
-        if let Some(own) = self.links.get_mut(&link) {
-            change(&mut own.account);
-            if own.asker == Asker::Anonymous {
-                change(&mut self.clients);
+        let Some(own) = self.links.get_mut(&link) else {
+            return;
+        };
+        change(&mut own.account);
+        if own.asker.is_client() {
+            change(&mut self.clients);
+        }
+        let over = own.gone && own.account.taken() == 0;
+        if let Some(name) = own.asker.network()
+            && let Some(network) = self.networks.get_mut(&name)
+        {
+            change(&mut network.account);
+            network.links -= usize::from(over);
+            if network.links == 0 {
+                self.networks.remove(&name);
             }
-            if own.gone && own.account.taken() == 0 {
-                self.links.remove(&link);
-            }
+        }
+        if over {
+            self.links.remove(&link);
+        }
+    }
+}
+
+impl Asker {
+    const fn is_client(self) -> bool {
+        matches!(self, Self::Anonymous(_))
+    }
+
+    const fn network(self) -> Option<Network> {
+        match self {
+            Self::Relay => None,
+            Self::Anonymous(network) => network,
+        }
+    }
+}
+
+impl NetworkOf {
+    const fn new(now: Millis) -> Self {
+        Self {
+            links: 0,
+            account: Account::new(now, NETWORK),
         }
     }
 }
@@ -187,7 +267,7 @@ impl Link {
     const fn new(now: Millis, asker: Asker) -> Self {
         let share = match asker {
             Asker::Relay => RELAY,
-            Asker::Anonymous => CLIENT,
+            Asker::Anonymous(_) => CLIENT,
         };
         Self {
             asker,
@@ -220,6 +300,12 @@ const CLIENTS: Share = Share {
     pending: CLIENTS_PENDING_BUILDS_MAX,
     rate: CLIENTS_BUILDS_PER_SECOND,
     at_once: CLIENTS_BUILDS_PER_SECOND,
+};
+const NETWORK: Share = Share {
+    paths: NETWORK_PATHS_MAX,
+    pending: NETWORK_PENDING_BUILDS_MAX,
+    rate: NETWORK_BUILDS_PER_SECOND,
+    at_once: NETWORK_BUILDS_PER_SECOND,
 };
 const RELAY: Share = Share {
     paths: LINK_PATHS_MAX,

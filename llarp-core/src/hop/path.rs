@@ -8,7 +8,7 @@ use super::{Cell, Millis};
 use crate::cell::{
     Body, CloseReason, Command, Content, Discarded, PathId, Peeled, Probe, SealError, WrapError,
 };
-use crate::wire::limits::{CELL_HEADER_LEN, PATH_ID_LEN};
+use crate::wire::limits::{CELL_HEADER_LEN, PATH_ID_LEN, PATH_LIFE_MILLIS, PATH_UNUSED_MILLIS};
 
 /// What a cell does to its path.
 pub(super) enum Effect {
@@ -39,6 +39,8 @@ pub(super) struct Shared {
 pub(super) struct Path {
     pub(super) serial: u64,
     pub(super) expires: Millis,
+    /// When it is to be looked at: whether it was used at all, then its end.
+    pub(super) due: Millis,
     pub(super) parts: NewPath,
     pub(super) counts: Counts,
     up_seen: Filter,
@@ -46,15 +48,21 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn new(serial: u64, expires: Millis, parts: NewPath) -> Self {
+    pub(super) fn new(serial: u64, built: Millis, parts: NewPath) -> Self {
         Self {
             serial,
-            expires,
+            expires: built.plus(PATH_LIFE_MILLIS),
+            due: built.plus(PATH_UNUSED_MILLIS),
             parts,
             counts: Counts::default(),
             up_seen: Filter::default(),
             down_seen: Filter::default(),
         }
+    }
+
+    /// Whether its client has sent anything over it.
+    pub(super) const fn is_used(&self) -> bool {
+        self.counts.up_in > 0
     }
 
     /// Bytes of its filters.

@@ -10,7 +10,7 @@ use super::path::{Effect, Path, Shared, address, parts};
 use super::verdict::{CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Verdict};
 use super::{Cell, Millis};
 use crate::cell::{CloseReason, Command, PathId, SealError};
-use crate::wire::limits::{FILTER_BYTES_MAX, PATH_LIFE_MILLIS};
+use crate::wire::limits::FILTER_BYTES_MAX;
 
 /// A relay's paths. Caps on their number are [`BuildAdmission`](super::BuildAdmission)'s.
 pub struct PathTable {
@@ -19,7 +19,7 @@ pub struct PathTable {
     slab: Vec<Option<Box<Path>>>,
     free: Vec<u32>,
     serial: u64,
-    by_expiry: BTreeSet<(Millis, u32)>,
+    by_due: BTreeSet<(Millis, u32)>,
     by_link: BTreeSet<(LinkId, u32)>,
 }
 
@@ -76,7 +76,7 @@ impl PathTable {
             slab: Vec::new(),
             free: Vec::new(),
             serial: 0,
-            by_expiry: BTreeSet::new(),
+            by_due: BTreeSet::new(),
             by_link: BTreeSet::new(),
         }
     }
@@ -92,7 +92,9 @@ impl PathTable {
         }
     }
 
-    /// Takes in a path that a build has made; it expires [`PATH_LIFE_MILLIS`] from `now`.
+    /// Takes in a path that a build has made; it expires
+    /// [`PATH_LIFE_MILLIS`](crate::wire::limits::PATH_LIFE_MILLIS) from `now`, and after
+    /// [`PATH_UNUSED_MILLIS`](crate::wire::limits::PATH_UNUSED_MILLIS) if it carries nothing.
     ///
     /// # Errors
     /// [`InsertError`]; nothing is then changed.
@@ -108,7 +110,7 @@ impl PathTable {
             None => u32::try_from(self.slab.len()).map_err(|_| InsertError::Full)?,
         };
         self.serial += 1;
-        let path = Path::new(self.serial, now.plus(PATH_LIFE_MILLIS), parts);
+        let path = Path::new(self.serial, now, parts);
         self.index_path(index, &path);
         let entry = Some(Box::new(path));
         match self.slab.get_mut(index as usize) {
@@ -214,19 +216,25 @@ impl PathTable {
         self.close_silently(path, CloseReason::Done)
     }
 
-    /// Closes one path whose time is over, if there is one; call until `None`.
+    /// Closes one path whose time is over, or that nobody has used, if there is one; call until
+    /// `None`.
     pub fn expire(&mut self, now: Millis, cell: &mut Cell) -> Option<Closing> {
-        let (expires, index) = *self.by_expiry.first()?;
-        if now < expires {
-            return None;
+        loop {
+            let (due, index) = *self.by_due.first().filter(|(due, _)| *due <= now)?;
+            let path = self.slab.get_mut(index as usize)?.as_deref_mut()?;
+            if !path.is_used() || path.expires <= now {
+                return self.close(self.path_ref(index)?, CloseReason::Expired, cell);
+            }
+            path.due = path.expires;
+            self.by_due.insert((path.due, index));
+            self.by_due.remove(&(due, index));
         }
-        self.close(self.path_ref(index)?, CloseReason::Expired, cell)
     }
 
-    /// When the next path expires.
+    /// When [`PathTable::expire`] is to be called next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Millis> {
-        self.by_expiry.first().map(|(expires, _)| *expires)
+        self.by_due.first().map(|(due, _)| *due)
     }
 
     /// Closes one path over `link`, which is gone, if there is one; call until `None`.
@@ -263,13 +271,13 @@ impl PathTable {
     /// Paths in the table.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_expiry.len()
+        self.by_due.len()
     }
 
     /// Whether there is no path.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_expiry.is_empty()
+        self.by_due.is_empty()
     }
 
     /// Bytes that duplicate filters hold.
@@ -284,7 +292,7 @@ impl PathTable {
     }
 
     fn index_path(&mut self, index: u32, path: &Path) {
-        self.by_expiry.insert((path.expires, index));
+        self.by_due.insert((path.due, index));
         let prev = (path.parts.prev(), Direction::Up);
         let next = path.parts.next().map(|side| (side, Direction::Down));
         for (side, direction) in [prev].into_iter().chain(next) {
@@ -302,7 +310,7 @@ impl PathTable {
     fn remove(&mut self, path: PathRef) -> Option<Box<Path>> {
         self.get(path)?;
         let removed = self.slab.get_mut(path.index as usize)?.take()?;
-        self.by_expiry.remove(&(removed.expires, path.index));
+        self.by_due.remove(&(removed.due, path.index));
         for side in [removed.parts.prev()]
             .into_iter()
             .chain(removed.parts.next())

@@ -70,6 +70,8 @@ pub struct Limits {
     pub links: usize,
     /// Anonymous links from one source at a time.
     pub links_per_source: usize,
+    /// Anonymous links from one network at a time.
+    pub links_per_network: usize,
     /// Handshakes at a time.
     pub handshakes: usize,
     /// Handshakes at a time above which an address must be proven first (QUIC Retry).
@@ -83,6 +85,7 @@ impl Default for Limits {
         Self {
             links: limits::LINKS_MAX,
             links_per_source: limits::LINKS_PER_SOURCE,
+            links_per_network: limits::LINKS_PER_NETWORK,
             handshakes: limits::HANDSHAKES_MAX,
             handshakes_unproven: limits::HANDSHAKES_UNPROVEN,
             handshakes_per_source: limits::HANDSHAKES_PER_SOURCE,

@@ -26,6 +26,8 @@ pub enum CloseCode {
     Draining,
     /// No room, or not wanted.
     Refused,
+    /// Too much of what the other side sent was no cell, or of no path.
+    Useless,
     /// A code of another version.
     Other(u8),
 }
@@ -39,6 +41,7 @@ impl CloseCode {
             Self::Evicted => 1,
             Self::Draining => 2,
             Self::Refused => 3,
+            Self::Useless => 4,
             Self::Other(code) => code,
         }
     }
@@ -51,6 +54,7 @@ impl CloseCode {
             1 => Self::Evicted,
             2 => Self::Draining,
             3 => Self::Refused,
+            4 => Self::Useless,
             other => Self::Other(other),
         }
     }

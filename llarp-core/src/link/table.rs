@@ -1,6 +1,6 @@
 //! Who is linked, from where, and who goes when room is needed. Pure: no clock, no socket.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,21 @@ pub(super) fn source(ip: IpAddr) -> Source {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         v4 @ IpAddr::V4(_) => v4,
+    })
+}
+
+/// The network that `ip` is in, by its first address: an IPv4 /24, an IPv6 /48. Who has one address
+/// of it has, or can have, them all.
+pub(crate) fn network(ip: IpAddr) -> Source {
+    Sensitive::new(match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
     })
 }
 
@@ -78,6 +93,8 @@ pub(super) struct Table<H> {
     next: u64,
     handshakes: usize,
     sources: BTreeMap<Source, Count>,
+    /// Anonymous links by network.
+    networks: BTreeMap<Source, usize>,
     links: BTreeMap<u64, Entry<H>>,
 }
 
@@ -102,6 +119,7 @@ impl<H> Table<H> {
             next: 0,
             handshakes: 0,
             sources: BTreeMap::new(),
+            networks: BTreeMap::new(),
             links: BTreeMap::new(),
         }
     }
@@ -147,7 +165,9 @@ impl<H> Table<H> {
     ) -> Option<(u64, Option<H>)> {
         if rank == Rank::Anonymous {
             let here = self.sources.get(&source).map_or(0, |count| count.links);
-            if here >= self.limits.links_per_source {
+            let network = network(*source.expose());
+            let around = self.networks.get(&network).copied().unwrap_or(0);
+            if here >= self.limits.links_per_source || around >= self.limits.links_per_network {
                 return None;
             }
         }
@@ -155,6 +175,7 @@ impl<H> Table<H> {
         let evicted = if full { Some(self.evict(rank)?) } else { None };
         if rank == Rank::Anonymous {
             self.sources.entry(source).or_default().links += 1;
+            *self.networks.entry(network(*source.expose())).or_default() += 1;
         }
         self.next += 1;
         let entry = Entry {
@@ -172,6 +193,7 @@ impl<H> Table<H> {
         let entry = self.links.remove(&id)?;
         if entry.rank == Rank::Anonymous {
             self.uncount(entry.source, |count| &mut count.links);
+            self.leave_network(network(*entry.source.expose()));
         }
         Some(entry.handle)
     }
@@ -201,6 +223,15 @@ impl<H> Table<H> {
         self.remove(id)
     }
 
+    fn leave_network(&mut self, network: Source) {
+        match self.networks.get_mut(&network) {
+            Some(links) if *links > 1 => *links -= 1,
+            _ => {
+                self.networks.remove(&network);
+            }
+        }
+    }
+
     fn uncount(&mut self, source: Source, field: impl Fn(&mut Count) -> &mut usize) {
         let Some(count) = self.sources.get_mut(&source) else {
             return;
@@ -215,13 +246,12 @@ impl<H> Table<H> {
 
 #[cfg(test)]
 mod tests {
-    use core::net::Ipv4Addr;
-
     use super::*;
 
     const LIMITS: Limits = Limits {
         links: 3,
         links_per_source: 2,
+        links_per_network: 3,
         handshakes: 3,
         handshakes_unproven: 1,
         handshakes_per_source: 2,
@@ -317,6 +347,31 @@ mod tests {
     }
 
     #[test]
+    fn one_network_cannot_take_all_the_room() {
+        let mut room = Room::new();
+        room.table.limits.links = 10;
+        for last in 1..=3 {
+            assert_eq!(room.admit(Rank::Anonymous, from(last), 'a'), Some(None));
+        }
+        assert_eq!(room.admit(Rank::Anonymous, from(4), 'b'), None);
+        let elsewhere = source(Ipv4Addr::new(192, 0, 3, 4).into());
+        assert_eq!(room.admit(Rank::Anonymous, elsewhere, 'c'), Some(None));
+        assert_eq!(room.admit(Rank::Relay, from(4), 'r'), Some(None));
+        assert_eq!(room.table.remove(1), Some('a'));
+        assert_eq!(room.admit(Rank::Anonymous, from(4), 'b'), Some(None));
+    }
+
+    #[test]
+    fn a_network_is_an_ipv4_24_or_an_ipv6_48() {
+        let ip = |text: &str| network(text.parse().unwrap());
+        assert_eq!(ip("192.0.2.1"), ip("192.0.2.255"));
+        assert_ne!(ip("192.0.2.1"), ip("192.0.3.1"));
+        assert_eq!(ip("2001:db8:1::1"), ip("2001:db8:1:ffff::1"));
+        assert_ne!(ip("2001:db8:1::1"), ip("2001:db8:2::1"));
+        assert_eq!(ip("::ffff:192.0.2.1"), ip("192.0.2.1"));
+    }
+
+    #[test]
     fn nothing_is_kept_of_those_who_left() {
         let mut room = Room::new();
         assert_eq!(room.table.begin_handshake(from(1), true), Verdict::Welcome);
@@ -324,5 +379,6 @@ mod tests {
         room.table.end_handshake(from(1));
         room.table.remove(1);
         assert!(room.table.is_empty() && room.table.sources.is_empty());
+        assert!(room.table.networks.is_empty());
     }
 }

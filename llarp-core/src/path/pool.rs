@@ -52,7 +52,7 @@ pub enum Action {
         /// Where to.
         want: Want,
     },
-    /// Close the path; the pool has forgotten it.
+    /// Close the path, or give up its build; the pool has forgotten it.
     Retire(PathNumber),
 }
 
@@ -88,7 +88,8 @@ impl Pool {
     }
 
     /// From now on `count` paths to `want` shall stand for `key`. With 0 its paths are retired. If
-    /// `want` is another than before, so are those that lead elsewhere.
+    /// `want` is another than before, so are those that lead elsewhere: at once if they do not stand
+    /// yet, else when others stand in their place or need it.
     pub fn set(&mut self, key: Isolation, want: Want, count: usize) {
         let group = self.groups.entry(key).or_insert_with(|| Group {
             want,
@@ -198,7 +199,8 @@ impl Group {
         self.paths.retain(|path, member| {
             let over = match member.stage(want, now) {
                 Stage::Fresh => wanted == 0,
-                Stage::Replace => spare,
+                // A build to somewhere else carries nothing, and takes the place of one that will.
+                Stage::Replace => spare || !(member.built || member.want == want),
                 Stage::Retire => true,
             };
             if over {
@@ -223,8 +225,7 @@ impl Group {
         let missing = self
             .wanted
             .saturating_sub(self.paths.values().filter(fresh).count());
-        let room = PATHS_MAX.saturating_sub(self.paths.len());
-        for _ in 0..missing.min(room) {
+        for _ in 0..self.make_room(missing, actions) {
             let others: Vec<_> = self.paths.values().map(|member| member.life).collect();
             let path = PathNumber(*next);
             *next = next.saturating_add(1);
@@ -238,6 +239,20 @@ impl Group {
             self.paths.insert(path, member);
             actions.push(Action::Start { path, key, want });
         }
+    }
+
+    /// Retires what leads elsewhere as far as `missing` paths need its places, the oldest first; how
+    /// many have a place then.
+    fn make_room(&mut self, missing: usize, actions: &mut Vec<Action>) -> usize {
+        let room = PATHS_MAX.saturating_sub(self.paths.len());
+        let want = self.want;
+        let before = actions.len();
+        let elsewhere = self
+            .paths
+            .extract_if(.., |_, member| member.want != want)
+            .take(missing.saturating_sub(room));
+        actions.extend(elsewhere.map(|(path, _)| Action::Retire(path)));
+        missing.min(room + actions.len() - before)
     }
 
     fn wakes_at(&self, now: Millis) -> Option<Millis> {

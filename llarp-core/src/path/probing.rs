@@ -28,6 +28,9 @@ const SUSPECT_MILLIS: u64 = 1_500;
 const DEAD_MILLIS: u64 = 4_000;
 /// The same when a hop near us answers: then it is not our own network that holds its breath.
 const DEAD_BEHIND_MILLIS: u64 = 2_250;
+/// How long a hop near us must have answered by then: whoever is further away answers later, when a
+/// network that held its breath is back.
+const BEHIND_MILLIS: u64 = 500;
 /// How often a path that is silent is looked at.
 const TICK_MILLIS: u64 = 250;
 /// Questions that wait for answers; the oldest gives way.
@@ -157,6 +160,8 @@ pub struct Probing {
     /// When each hop was asked since then, and whether it has answered since then.
     asked: [Option<Millis>; HOPS_MAX],
     heard: [bool; HOPS_MAX],
+    /// When the first hop before the terminal has.
+    answered: Option<Millis>,
     last_sent: Option<Millis>,
     next: Millis,
     /// The next hop of a round of questions; behind the last, there is none under way.
@@ -180,6 +185,7 @@ impl Probing {
             waiting: None,
             asked: [None; HOPS_MAX],
             heard: [false; HOPS_MAX],
+            answered: None,
             last_sent: None,
             next: now.plus(draw::between(IDLE_MILLIS.0, IDLE_MILLIS.1, rng)),
             round: HOPS_MAX,
@@ -218,6 +224,7 @@ impl Probing {
         let fits = |open: &Open| open.hop == hop && open.nonce == answer.nonce;
         let at = self.open.iter().position(fits)?;
         let asked = self.open.remove(at);
+        self.answered.get_or_insert(now);
         let totals = Totals {
             since: now,
             up_sent: asked.up_sent,
@@ -307,7 +314,7 @@ impl Probing {
     #[must_use]
     pub fn state(&self, now: Millis) -> PathState {
         match self.waiting.map(|since| now.since(since)) {
-            Some(after) if after >= self.dead_after() => PathState::Dead {
+            Some(after) if after >= self.dead_after(now) => PathState::Dead {
                 after,
                 charge: self.broken(),
             },
@@ -319,9 +326,11 @@ impl Probing {
         }
     }
 
-    fn dead_after(&self) -> u64 {
+    fn dead_after(&self, now: Millis) -> u64 {
+        let answered = self.answered.map(|answered| now.since(answered));
         match self.broken() {
             Charge::First => DEAD_MILLIS,
+            _ if answered < Some(BEHIND_MILLIS) => DEAD_MILLIS,
             _ => DEAD_BEHIND_MILLIS,
         }
     }
@@ -405,6 +414,7 @@ impl Probing {
             self.waiting = Some(now);
             self.asked = [None; HOPS_MAX];
             self.heard = [false; HOPS_MAX];
+            self.answered = None;
         }
     }
 

@@ -90,7 +90,7 @@ fn admit(shared: &Arc<Shared>, from: LinkId) -> Option<Place> {
     // A link that has gone meanwhile would get an account that nobody closes.
     let asker = match core.neighbours.peer(from)? {
         Peer::Relay(_) => Asker::Relay,
-        Peer::Anonymous => Asker::Anonymous,
+        Peer::Anonymous => Asker::Anonymous(core.neighbours.network_of(from)),
     };
     match core.admission.admit(now, from, asker, queued) {
         Ok(ticket) => Some(Place {

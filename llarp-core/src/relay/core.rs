@@ -13,8 +13,8 @@ use super::stats::Stats;
 use crate::build::ReplayCache;
 use crate::cell::PathId;
 use crate::hop::{
-    BuildAdmission, CellBuf, CellPool, Closing, LinkId, Millis, NewPath, PathRef, PathTable,
-    SendError, Verdict,
+    BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath, PathRef,
+    PathTable, SendError, Verdict,
 };
 use crate::link::Carriage;
 use crate::wire::limits::{POOL_CELLS, TERMINAL_WAITING_CELLS};
@@ -70,17 +70,25 @@ impl Core {
         self.queued
     }
 
-    /// A cell that came over `link`. [`Core::flush`] must follow the last of a batch.
+    /// What came over `from` is no cell by its length.
+    pub(super) fn handle_wrong_length(&mut self, from: LinkId) {
+        let now = self.now();
+        if let Some(from) = self.neighbours.get_mut(from) {
+            from.handle_wrong_length(now);
+        }
+    }
+
+    /// A cell that came over `from`. [`Core::flush`] must follow the last of a batch.
     pub(super) fn handle_cell(
         &mut self,
         now: Millis,
-        link: LinkId,
+        from: LinkId,
         received: &Bytes,
         terminal: &impl Deliver,
     ) {
         let mut cell = self.pool.take();
         cell.copy_from_slice(received);
-        match self.table.handle_cell(now, link, &mut cell) {
+        match self.table.handle_cell(now, from, &mut cell) {
             Verdict::Forward { link, path } => {
                 self.stats.forwarded += 1;
                 self.push(link, path, cell);
@@ -98,8 +106,13 @@ impl Core {
             }
             Verdict::Closed(closing) => self.act(closing, cell),
             Verdict::Absorbed => self.pool.give(cell),
-            Verdict::Drop(_) => {
+            Verdict::Drop(reason) => {
                 self.stats.dropped += 1;
+                if let DropReason::UnknownPath | DropReason::ForeignLink = reason
+                    && let Some(from) = self.neighbours.get_mut(from)
+                {
+                    from.handle_unknown_cell(now);
+                }
                 self.pool.give(cell);
             }
         }

@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 
 use super::closes::Closes;
 use super::room::Room;
+use super::useless::Useless;
 use crate::crypto::identity::RelayId;
-use crate::hop::{LinkId, Millis};
-use crate::link::{CloseCode, Link, Outlet, Peer, Waiting};
+use crate::hop::{LinkId, Millis, Network};
+use crate::link::{CloseCode, Link, Outlet, Peer, Waiting, network};
 use crate::wire::limits::{LINK_UNUSED_MILLIS, NEXT_PENDING_BUILDS_MAX};
 
 /// One link, the cells that wait for it, and the paths of which its peer is to be told.
@@ -23,11 +24,28 @@ pub(super) struct Neighbour {
     /// Paths that are closed here and not yet there.
     pub(super) closes: Closes,
     pub(super) closes_wait: Arc<Notify>,
+    /// What it brought that is of no use.
+    pub(super) useless: Useless,
     /// Since when no path goes over a link that was dialled here.
     unused_since: Option<Millis>,
 }
 
 impl Neighbour {
+    /// The link brought a cell of no path of its own.
+    pub(super) fn handle_unknown_cell(&mut self, now: Millis) {
+        let link = self.outlet.link();
+        if link.peer() == Peer::Anonymous && self.useless.unknown_cell(now) {
+            link.close(CloseCode::Useless);
+        }
+    }
+
+    /// The link brought something that is no cell by its length.
+    pub(super) fn handle_wrong_length(&mut self, now: Millis) {
+        if self.useless.wrong_length(now) {
+            self.outlet.link().close(CloseCode::Useless);
+        }
+    }
+
     /// Closes the link if it was dialled here and nobody has used it for long.
     fn close_if_unused(&mut self, now: Millis, used: bool) {
         let link = self.outlet.link();
@@ -83,6 +101,7 @@ impl Neighbours {
             room: Room::default(),
             closes: Closes::default(),
             closes_wait: Arc::clone(&closes_wait),
+            useless: Useless::new(Millis(0)),
             unused_since: None,
         };
         match self.places.get_mut(place) {
@@ -137,6 +156,13 @@ impl Neighbours {
     /// Who is at the other end of a link that is here.
     pub(super) fn peer(&mut self, id: LinkId) -> Option<Peer> {
         Some(self.get_mut(id)?.outlet.link().peer())
+    }
+
+    /// In which network the other end of a link is; `None` on this machine.
+    pub(super) fn network_of(&mut self, id: LinkId) -> Option<Network> {
+        let remote = self.get_mut(id)?.outlet.link().remote();
+        let ip = remote.expose().ip();
+        (!ip.is_loopback()).then(|| network(ip))
     }
 
     /// One build more waits for `relay`; `false` if too many do.

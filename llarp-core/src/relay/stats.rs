@@ -26,6 +26,8 @@ pub struct Stats {
     pub refused: u64,
     /// Links now.
     pub links: usize,
+    /// Links for which builds and paths are counted now, some of which may have ended.
+    pub accounts: usize,
     /// Paths now.
     pub paths: usize,
     /// Cells that wait for links now.

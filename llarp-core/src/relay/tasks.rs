@@ -38,7 +38,13 @@ async fn move_cells(shared: Weak<Shared>, id: LinkId, link: Link) {
     loop {
         let first = match link.recv_cell().await {
             Ok(cell) => cell,
-            Err(RecvError::WrongLength { .. }) => continue,
+            Err(RecvError::WrongLength { .. }) => {
+                match shared.upgrade() {
+                    Some(shared) => shared.core().handle_wrong_length(id),
+                    None => return,
+                }
+                continue;
+            }
             Err(RecvError::Closed(_)) => break,
         };
         match shared.upgrade() {
@@ -59,7 +65,7 @@ impl Shared {
         for _ in 1..RELAY_BATCH_CELLS {
             match link.try_recv_cell() {
                 Some(Ok(cell)) => core.handle_cell(now, id, &cell, self),
-                Some(Err(RecvError::WrongLength { .. })) => (),
+                Some(Err(RecvError::WrongLength { .. })) => core.handle_wrong_length(id),
                 Some(Err(RecvError::Closed(_))) | None => break,
             }
         }

@@ -9,7 +9,7 @@ use super::core::{Deliver, QueueFull};
 use crate::crypto::identity::RelayId;
 use crate::crypto::noise::StaticKey;
 use crate::crypto::onion_key::OnionKeyId;
-use crate::hop::PathRef;
+use crate::hop::{LinkId, PathRef};
 use crate::tunnel::{Carrier, Full, PathNumber, Services, TunnelKeys, Tunnels, serve_tunnel};
 
 /// A relay, as its tunnels know it. Tunnels do not keep a relay alive.
@@ -30,6 +30,11 @@ impl Carrier for Terminal {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let shared = self.0.upgrade();
         shared.map_or(Poll::Ready(()), |shared| shared.core().poll_room(cx))
+    }
+
+    fn link_of(&self, path: PathNumber) -> Option<LinkId> {
+        let path = PathRef::from_number(path.0);
+        self.0.upgrade()?.core().table.prev(path)
     }
 }
 

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::task::{Context, Poll};
 
+use crate::hop::LinkId;
+
 /// A path as tunnels know it: a number that its driver gives it; below 2⁹⁶, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PathNumber(pub u128);
@@ -25,4 +27,10 @@ pub trait Carrier: fmt::Debug + Send + Sync + 'static {
     /// once, and all are woken. A wake-up in vain is harmless, but a carrier that is always
     /// ready and always full makes its callers spin.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The link over which a path comes, if its tunnels are to be counted by it.
+    fn link_of(&self, path: PathNumber) -> Option<LinkId> {
+        let _ = path;
+        None
+    }
 }

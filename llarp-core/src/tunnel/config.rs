@@ -39,10 +39,14 @@ pub struct TunnelLimits {
     pub tunnels: usize,
     /// Tunnels over one path at a time.
     pub tunnels_per_path: usize,
+    /// Tunnels over one link at a time.
+    pub tunnels_per_link: usize,
     /// Handshakes at a time.
     pub handshakes: usize,
     /// Handshakes over one path at a time.
     pub handshakes_per_path: usize,
+    /// Handshakes over one link at a time.
+    pub handshakes_per_link: usize,
     /// Bytes held for an application that does not read, a tunnel.
     pub window: u32,
 }
@@ -52,8 +56,10 @@ impl Default for TunnelLimits {
         Self {
             tunnels: limits::TUNNELS_MAX,
             tunnels_per_path: limits::TUNNELS_PER_PATH,
+            tunnels_per_link: limits::TUNNELS_PER_LINK,
             handshakes: limits::TUNNEL_HANDSHAKES_MAX,
             handshakes_per_path: limits::TUNNEL_HANDSHAKES_PER_PATH,
+            handshakes_per_link: limits::TUNNEL_HANDSHAKES_PER_LINK,
             window: limits::TUNNEL_ACCEPT_WINDOW,
         }
     }

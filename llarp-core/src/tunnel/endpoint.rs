@@ -12,7 +12,7 @@ use super::carrier::{Carrier, PathNumber};
 use super::config::TunnelConfig;
 use super::connection::{End, Route, Tunnel, greet};
 use super::error::{ConnectError, NoRuntime, TunnelCode};
-use super::gate::{Gate, Permit};
+use super::gate::{From, Gate, Permit};
 use super::handshake::{Draws, FarEnd, TunnelKeys};
 use super::quic;
 use super::route::{callee_path, caller_address};
@@ -74,7 +74,8 @@ impl Tunnels {
         shared.quic.set_server_config(Some(config));
         if let Some(ready) = lock(&shared.ready).take() {
             let gate = Arc::clone(&shared.gate);
-            tokio::spawn(welcome_all(shared.quic.clone(), gate, ready));
+            let socket = Arc::clone(&shared.socket);
+            tokio::spawn(welcome_all(shared.quic.clone(), socket, gate, ready));
         }
     }
 
@@ -124,10 +125,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn welcome_all(quic: quinn::Endpoint, gate: Arc<Mutex<Gate>>, ready: mpsc::Sender<Tunnel>) {
+async fn welcome_all(
+    quic: quinn::Endpoint,
+    socket: Arc<Socket>,
+    gate: Arc<Mutex<Gate>>,
+    ready: mpsc::Sender<Tunnel>,
+) {
     while let Some(incoming) = quic.accept().await {
         let path = callee_path(incoming.remote_address());
-        match path.and_then(|path| Permit::handshake(&gate, path)) {
+        let from = path.map(|path| From {
+            path,
+            link: socket.link_of(path),
+        });
+        match from.and_then(|from| Permit::handshake(&gate, from)) {
             Some(permit) => {
                 tokio::spawn(welcome(incoming, permit, ready.clone()));
             }

@@ -76,6 +76,11 @@ pub const ADDRESS_CHARS: usize = 52;
 /// lifetime is on the wire. Clients close earlier.
 pub const PATH_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 
+/// How long a relay keeps a path that has carried nothing from its client, in milliseconds: a client
+/// asks each path within 75 s of its build, and again within 4 s if it hears nothing. What nobody
+/// asks is of a build that nobody waited for.
+pub const PATH_UNUSED_MILLIS: u64 = 90 * 1000;
+
 /// Cells of a path and direction behind which a copy is still stopped, at least
 /// (`docs/spec/04-hop.md` §3).
 pub const FILTER_CELLS: usize = 65_536;
@@ -135,6 +140,28 @@ pub const CLIENTS_PENDING_BUILDS_MAX: usize = 768;
 
 /// Builds a second of all clients together: three quarters of [`BUILDS_PER_SECOND`].
 pub const CLIENTS_BUILDS_PER_SECOND: u64 = 750;
+
+/// Paths of all clients of one network (an IPv4 /24, an IPv6 /48): an eighth of
+/// [`CLIENTS_PATHS_MAX`], and ten each for 150 clients of one network at one relay.
+pub const NETWORK_PATHS_MAX: usize = CLIENTS_PATHS_MAX / 8;
+
+/// Builds under way of all clients of one network: an eighth of [`CLIENTS_PENDING_BUILDS_MAX`].
+pub const NETWORK_PENDING_BUILDS_MAX: usize = CLIENTS_PENDING_BUILDS_MAX / 8;
+
+/// Builds a second of all clients of one network: an eighth of [`CLIENTS_BUILDS_PER_SECOND`].
+pub const NETWORK_BUILDS_PER_SECOND: u64 = CLIENTS_BUILDS_PER_SECOND / 8;
+
+/// Cells of unknown paths that a client's link may bring at once, before it is closed: what a client has
+/// under way when a path ends of which it is not told is ten thousand at most, the windows of its
+/// tunnels and its own buffers ([`TUNNEL_WINDOW`], [`CLIENT_CELL_BUFFER`]).
+pub const UNKNOWN_CELLS_AT_ONCE: u64 = 65_536;
+
+/// Cells of unknown paths that a client's link may bring a second, for ever: 1.3 MB/s of noise.
+pub const UNKNOWN_CELLS_PER_SECOND: u64 = 1000;
+
+/// Datagrams of another length than a cell's that a link may bring at once; one a second for ever. No
+/// honest machine sends one.
+pub const WRONG_LENGTHS_AT_ONCE: u64 = 64;
 
 /// Cells waiting at a relay above which it sheds builds: half of one link's queue.
 pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
@@ -250,6 +277,10 @@ pub const LINKS_MAX: usize = 4096;
 /// NAT, and a 64th of [`LINKS_MAX`].
 pub const LINKS_PER_SOURCE: usize = 64;
 
+/// Anonymous links from one network (an IPv4 /24, an IPv6 /48): an eighth of [`LINKS_MAX`], so that
+/// the addresses of one do not push out the links of all others.
+pub const LINKS_PER_NETWORK: usize = LINKS_MAX / 8;
+
 /// Handshakes under way at a relay: 80 ms of one core.
 pub const HANDSHAKES_MAX: usize = 256;
 
@@ -329,6 +360,13 @@ pub const TUNNELS_MAX: usize = 512;
 
 /// Tunnels that a callee keeps over one path: a client needs one, and two while it changes.
 pub const TUNNELS_PER_PATH: usize = 4;
+
+/// Tunnels that a callee keeps over one link: a quarter of [`TUNNELS_MAX`]. A relay's neighbour carries
+/// many clients, but no neighbour carries all.
+pub const TUNNELS_PER_LINK: usize = TUNNELS_MAX / 4;
+
+/// Handshakes of tunnels under way over one link: a quarter of [`TUNNEL_HANDSHAKES_MAX`].
+pub const TUNNEL_HANDSHAKES_PER_LINK: usize = TUNNEL_HANDSHAKES_MAX / 4;
 
 /// Handshakes of tunnels under way at a callee: 4 MiB of buffers, 20 ms of one core.
 pub const TUNNEL_HANDSHAKES_MAX: usize = 128;
