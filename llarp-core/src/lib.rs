@@ -8,7 +8,7 @@
 //! | [`wire`] | bytes ↔ values, and every limit | `docs/spec/00-wire.md` |
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
-//! | [`registry`] | the relays that count, how to reach them, agreeing on their keys | `docs/spec/07-path.md` §1, `docs/spec/10-directory.md` |
+//! | [`registry`] | the relays that count, how to reach them, agreeing on their keys | `docs/spec/09-registry.md`, `docs/spec/10-directory.md`, `docs/spec/11-swarms.md` |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
 //! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
 //! | [`path`] | a client's choices: relays, guards, the life of a path | `docs/spec/07-path.md` |
@@ -16,6 +16,7 @@
 //! | `store` | durable tables with group commit (`net`) | |
 //! | `link` | QUIC between two machines: cells and requests (`net`) | `docs/spec/05-link.md` |
 //! | `tunnel` | encrypted QUIC connections over paths (`net`) | `docs/spec/06-tunnel.md` |
+//! | `directory` | what a node knows of its network, shared, kept and compared (`net`) | `docs/spec/10-directory.md` |
 //! | `relay` | a relay's driver (`net`) | `docs/spec/08-relay.md` |
 //! | `client` | a client's driver: paths, pools, tunnels that last (`net`) | `docs/spec/08-relay.md` |
 //!
@@ -41,6 +42,8 @@ pub mod path;
 pub mod client;
 #[cfg(feature = "net")]
 pub mod clock;
+#[cfg(feature = "net")]
+pub mod directory;
 #[cfg(feature = "net")]
 pub mod link;
 #[cfg(feature = "net")]

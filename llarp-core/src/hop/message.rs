@@ -6,6 +6,7 @@
 //! ```text
 //! BUILD  1   a build request          reply: a build reply
 //! CLOSE  2   1 to 512 path ids, 8 bytes each: the sender forgets those paths     reply: empty
+//! DIRECTORY 3   a request about the network (10-directory §3)     reply: what is known of it
 //! ```
 
 use crate::cell::PathId;
@@ -16,6 +17,8 @@ use crate::wire::{Fault, WireError};
 pub const KIND_BUILD: u8 = 1;
 /// Kind of a message that closes paths.
 pub const KIND_CLOSE: u8 = 2;
+/// Kind of a request about the network.
+pub const KIND_DIRECTORY: u8 = 3;
 
 /// Writes the message that closes the paths with these ids: up to [`CLOSE_IDS_MAX`] of them.
 #[must_use]

@@ -1,0 +1,34 @@
+//! What a node knows of its network, shared by its tasks: kept on the disk, told to whoever asks,
+//! compared with what others know.
+//!
+//! In: whom to trust (the root charter), where to begin (bootstrap relays), snapshots and documents
+//! from anywhere. Out: a [`NetworkView`]; answers; comparisons over links and tunnels. *Not* here:
+//! what makes a snapshot or a document good ([`crate::registry`]); when to compare, and with whom:
+//! that is the relay's and the client's. Specification: `docs/spec/10-directory.md` §10.
+//!
+//! ```text
+//!  file, HTTP ─ snapshot ─▶ NetworkView: Ledger ─ members ─▶ Directory ─▶ lists for paths
+//!  links, tunnels ─ compare ─▶   │                               │
+//!                                └────────── keeper ─────────────┴──▶ Store
+//! ```
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod compare;
+mod memory;
+mod service;
+mod view;
+mod way;
+
+pub use compare::{Comparison, compare, fetch_snapshot};
+pub use service::DirectoryService;
+pub use view::{Bootstrap, NetworkView, OpenError, ViewConfig};
+pub use way::{AskError, Way};

@@ -1,0 +1,144 @@
+//! What is known of the network, on the disk: a row a relay, and the ledger in rows of half a
+//! megabyte.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Weak;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::view::{OpenError, Shared};
+use crate::crypto::hash::NetworkId;
+use crate::crypto::identity::RelayId;
+use crate::registry::directory::{Directory, Row};
+use crate::registry::{Charter, Ledger, assign_swarms};
+use crate::store::{Batch, KeyRange, ReadError, Store, TableId};
+
+/// The registry's snapshots.
+const LEDGER: TableId = TableId("ledger");
+/// Documents of relays.
+const RELAYS: TableId = TableId("directory");
+
+/// Bytes of one row of the ledger.
+const PIECE: usize = 512 << 10;
+
+/// Rows of relays that one batch writes: 7 KiB each at most, and far below what a batch holds.
+const ROWS: usize = 256;
+
+/// Rows that are read at a time.
+const READ_ROWS: usize = 512;
+
+/// How soon a change is written after the one before.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What the disk does not have yet.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    pub(super) ledger: bool,
+    relays: BTreeSet<RelayId>,
+}
+
+impl Unwritten {
+    /// Something of this relay has changed.
+    pub(super) fn relay(&mut self, relay: RelayId) {
+        self.relays.insert(relay);
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.ledger && self.relays.is_empty()
+    }
+}
+
+/// The ledger as it was kept, or an empty one.
+pub(super) fn load_ledger(
+    store: &Store,
+    network: NetworkId,
+    root: Charter,
+) -> Result<Ledger, OpenError> {
+    let rows = store.range(LEDGER, &KeyRange::all(), usize::MAX)?;
+    if rows.is_empty() {
+        return Ok(Ledger::new(network, root, assign_swarms)?);
+    }
+    let bytes: Vec<u8> = rows.into_iter().flat_map(|(_, piece)| piece).collect();
+    Ok(Ledger::decode(&bytes, network, root, assign_swarms)?)
+}
+
+/// Gives the directory what was kept of relays that still count.
+pub(super) fn load_rows(
+    store: &Store,
+    directory: &mut Directory,
+    now: u64,
+) -> Result<(), ReadError> {
+    let mut range = KeyRange::all();
+    loop {
+        let rows = store.range(RELAYS, &range, READ_ROWS)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        range = range.after(last);
+        for (key, value) in rows {
+            let Ok(relay) = <[u8; 32]>::try_from(key) else {
+                continue;
+            };
+            // Of relays that left, or spoiled by the disk: fetched again if anybody has it.
+            let _ = directory.restore(RelayId(relay), &value, now);
+        }
+    }
+}
+
+/// Writes what has changed, until the view is gone.
+pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch::Receiver<u64>) {
+    while changes.changed().await.is_ok() {
+        loop {
+            let Some(strong) = shared.upgrade() else {
+                return;
+            };
+            let (batch, taken) = {
+                let mut state = strong.state();
+                take(&mut state)
+            };
+            drop(strong);
+            if taken.is_empty() {
+                break;
+            }
+            if let Err(error) = store.commit(batch).await {
+                warn!(%error, "what was learned of the network is not written; it is tried again");
+                let Some(strong) = shared.upgrade() else {
+                    return;
+                };
+                let mut state = strong.state();
+                state.unwritten.ledger |= taken.ledger;
+                state.unwritten.relays.extend(taken.relays);
+            }
+            sleep(PACE).await;
+        }
+    }
+}
+
+/// A batch of what the disk lacks, and what that is.
+fn take(state: &mut super::view::State) -> (Batch, Unwritten) {
+    let mut batch = Batch::new();
+    let mut taken = Unwritten::default();
+    if core::mem::take(&mut state.unwritten.ledger) {
+        taken.ledger = true;
+        batch.delete_range(LEDGER, KeyRange::all());
+        for (number, piece) in (0_u8..).zip(state.ledger.encode().chunks(PIECE)) {
+            batch.put(LEDGER, [number], piece);
+        }
+        return (batch, taken);
+    }
+    while taken.relays.len() < ROWS {
+        let Some(relay) = state.unwritten.relays.pop_first() else {
+            break;
+        };
+        let Row { value, .. } = state.directory.row(&relay);
+        match value {
+            Some(value) => batch.put(RELAYS, relay.0, value),
+            None => batch.delete(RELAYS, relay.0),
+        };
+        taken.relays.insert(relay);
+    }
+    (batch, taken)
+}

@@ -1,0 +1,376 @@
+//! The ledger and the directory of one node, behind one lock.
+
+use core::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::memory::{self, Unwritten};
+use crate::clock::Clock;
+use crate::crypto::hash::NetworkId;
+use crate::crypto::identity::RelayId;
+use crate::link::KnownRelays;
+use crate::registry::directory::{
+    Directory, Learned, Member, Members, Offered, Refused, SnapshotHead, Trust,
+};
+use crate::registry::message::{Reply, Request, SnapshotAsk, SnapshotPart};
+use crate::registry::sync::{Fault, Outcome, SourceId, Sync};
+use crate::registry::{
+    self, Changed, Charter, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Unfit,
+    VerifiedSnapshot,
+};
+use crate::store::{ReadError, Store};
+
+/// A relay that is known before anything else is: whom to ask first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Its name, which it proves.
+    pub relay: RelayId,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bootstrap({:?})", self.relay)
+    }
+}
+
+/// What a view is made of.
+#[derive(Debug)]
+pub struct ViewConfig {
+    /// The network.
+    pub network: NetworkId,
+    /// Whom to trust.
+    pub root: Charter,
+    /// Whom to ask first.
+    pub bootstrap: Vec<Bootstrap>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where it is kept.
+    pub store: Store,
+}
+
+/// Why a view cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store.
+    #[error("what is known of the network cannot be read: {0}")]
+    Store(#[from] ReadError),
+    /// The charter is none to begin with.
+    #[error("the network's charter is not usable: {0}")]
+    Charter(#[from] CharterError),
+    /// What is kept belongs to another network, or was changed.
+    #[error("what is kept of the registry is not usable: {0}; remove it to begin anew, without its protection against being rolled back")]
+    Ledger(#[from] LedgerError),
+}
+
+/// What this node knows of its network. Clones share it.
+#[derive(Clone)]
+pub struct NetworkView(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    network: NetworkId,
+    bootstrap: Vec<Bootstrap>,
+    clock: Clock,
+    state: Mutex<State>,
+    /// Counts changes, for whoever waits for one.
+    version: watch::Sender<u64>,
+}
+
+pub(super) struct State {
+    pub(super) ledger: Ledger,
+    pub(super) directory: Directory,
+    pub(super) unwritten: Unwritten,
+    /// What others are given, made once a snapshot.
+    whole: Arc<[u8]>,
+    delta: Option<Arc<[u8]>>,
+}
+
+/// How a whole snapshot begins on its way to others.
+const WHOLE: u8 = 1;
+/// How a delta does.
+const DELTA: u8 = 2;
+
+impl NetworkView {
+    /// What the store has, and nothing if that is empty. Keeps the store up to date from now on: in
+    /// a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(config: ViewConfig) -> Result<Self, OpenError> {
+        let ViewConfig {
+            network,
+            root,
+            bootstrap,
+            clock,
+            store,
+        } = config;
+        let ledger = memory::load_ledger(&store, network, root)?;
+        let members = members_of(&ledger);
+        let mut directory = Directory::new(network, members);
+        memory::load_rows(&store, &mut directory, clock.unix().as_secs())?;
+        let mut state = State {
+            ledger,
+            directory,
+            unwritten: Unwritten::default(),
+            whole: Arc::default(),
+            delta: None,
+        };
+        state.pack();
+        let shared = Shared {
+            network,
+            bootstrap,
+            clock,
+            state: Mutex::new(state),
+            version: watch::Sender::new(0),
+        };
+        let shared = Arc::new(shared);
+        let changes = shared.version.subscribe();
+        tokio::spawn(memory::keep(Arc::downgrade(&shared), store, changes));
+        Ok(Self(shared))
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> NetworkId {
+        self.0.network
+    }
+
+    /// Takes a snapshot, or a delta to the newest one, from wherever it comes.
+    ///
+    /// # Errors
+    /// [`registry::Refused`]; the last good one stays.
+    pub fn offer_snapshot(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
+        let now = self.now();
+        self.change(|state| {
+            let changed = state.ledger.offer_snapshot(bytes, now)?;
+            state.took(changed);
+            Ok(changed)
+        })
+    }
+
+    /// Takes what [`Request::Snapshot`] brought: whole or delta.
+    ///
+    /// # Errors
+    /// As [`Self::offer_snapshot`].
+    pub(super) fn offer_packed(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
+        let now = self.now();
+        self.change(|state| {
+            let changed = match bytes.split_first() {
+                Some((&DELTA, delta)) => state.ledger.offer_delta(delta, now)?,
+                Some((&WHOLE, whole)) => state.ledger.offer_snapshot(whole, now)?,
+                _ => state.ledger.offer_snapshot(bytes, now)?,
+            };
+            state.took(changed);
+            Ok(changed)
+        })
+    }
+
+    /// Takes a document.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn learn(&self, document: Document) -> Result<Learned, Refused> {
+        let now = self.now();
+        self.change(|state| {
+            let relay = document.relay();
+            let learned = state.directory.learn(document, now)?;
+            if learned != Learned::Known {
+                state.unwritten.relay(relay);
+            }
+            Ok(learned)
+        })
+    }
+
+    /// Takes what another relay offers; what of it is news.
+    pub fn offered(&self, documents: Vec<Document>) -> Offered {
+        let now = self.now();
+        self.change(|state| {
+            let offered = state.directory.offered(documents, now);
+            for document in &offered.news {
+                state.unwritten.relay(document.relay());
+            }
+            Ok::<_, core::convert::Infallible>(offered)
+        })
+        .unwrap_or_default()
+    }
+
+    /// What this node answers, but for [`Request::Offer`].
+    #[must_use]
+    pub fn answer(&self, request: &Request) -> Reply {
+        let state = self.state();
+        match request {
+            Request::Snapshot(ask) => state.snapshot_part(ask),
+            other => state.directory.answer(other),
+        }
+    }
+
+    /// The relays of which paths can be built now, whose key sets are at least as sure as that.
+    #[must_use]
+    pub fn relays(&self, least: Trust) -> RelayList {
+        self.state().directory.relays(self.now(), least)
+    }
+
+    /// The relays that count.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        self.state().directory.members().clone()
+    }
+
+    /// The newest snapshot, if it is to be relied on now.
+    ///
+    /// # Errors
+    /// [`Unfit`], for the user: what is wrong with it.
+    pub fn fit(&self) -> Result<VerifiedSnapshot, Unfit> {
+        self.state().ledger.fit(self.now()).cloned()
+    }
+
+    /// Where `relay` is: by its descriptor, or as a bootstrap.
+    #[must_use]
+    pub fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
+        let state = self.state();
+        let known = state.directory.descriptor(relay);
+        let known = known.map(|descriptor| descriptor.presence().addresses.preferred());
+        known.or_else(|| {
+            let mut bootstrap = self.0.bootstrap.iter();
+            Some(bootstrap.find(|it| it.relay == *relay)?.address)
+        })
+    }
+
+    /// Whom to ask first.
+    #[must_use]
+    pub fn bootstrap(&self) -> &[Bootstrap] {
+        &self.0.bootstrap
+    }
+
+    /// Forgets what has had its time.
+    pub fn expire(&self) {
+        let now = self.now();
+        self.state().directory.expire(now);
+    }
+
+    /// Changes whenever something of it does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    /// Runs `read` on the directory.
+    pub fn read<T>(&self, read: impl FnOnce(&Directory) -> T) -> T {
+        read(&self.state().directory)
+    }
+
+    /// Gives the directory the result of a comparison.
+    pub(super) fn finish(&self, sync: Sync) -> Outcome {
+        self.change(|state| {
+            let outcome = sync.finish(&mut state.directory);
+            for relay in &outcome.changed {
+                state.unwritten.relay(*relay);
+            }
+            Ok::<_, core::convert::Infallible>(outcome)
+        })
+        .unwrap_or_else(|never| match never {})
+    }
+
+    /// Takes the reply of a source, and what documents it brings.
+    pub(super) fn handle(
+        &self,
+        sync: &mut Sync,
+        source: SourceId,
+        reply: &[u8],
+    ) -> Result<(), Fault> {
+        let now = self.now();
+        sync.handle(source, reply, &mut self.state().directory, now)
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.0.clock.unix().as_secs()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state()
+    }
+
+    /// Changes something, and tells whoever waits unless that failed.
+    fn change<T, E>(&self, change: impl FnOnce(&mut State) -> Result<T, E>) -> Result<T, E> {
+        let changed = change(&mut self.state())?;
+        self.0.version.send_modify(|version| *version += 1);
+        Ok(changed)
+    }
+}
+
+impl Shared {
+    /// Whoever panicked under the lock left a change half told at worst: ledger and directory
+    /// change each as a whole.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn took(&mut self, changed: Changed) {
+        if matches!(changed, Changed::Advanced { .. }) {
+            self.unwritten.ledger = true;
+            self.directory.set_members(members_of(&self.ledger));
+            self.pack();
+        }
+    }
+
+    /// Makes what others are given.
+    fn pack(&mut self) {
+        let Some(newest) = self.ledger.current() else {
+            return;
+        };
+        self.whole = [&[WHOLE], &*newest.signed().encode()].concat().into();
+        let delta = self.ledger.previous();
+        let delta = delta.and_then(|base| Delta::between(base, newest).ok());
+        self.delta = delta.map(|delta| [&[DELTA], &*delta.encode()].concat().into());
+    }
+
+    fn snapshot_part(&self, ask: &SnapshotAsk) -> Reply {
+        let newest = self.ledger.current();
+        if newest.is_none_or(|newest| newest.number() <= ask.number && ask.hash != [0; 32]) {
+            return Reply::Nothing;
+        }
+        let base = self.ledger.previous().map(|base| base.hash().0);
+        let delta = self.delta.as_ref().filter(|_| base == Some(ask.hash));
+        let packed = delta.unwrap_or(&self.whole);
+        Reply::Snapshot(SnapshotPart::of(packed, ask.offset))
+    }
+}
+
+/// The relays of the newest snapshot, by ascending id.
+fn members_of(ledger: &Ledger) -> Members {
+    let Some(newest) = ledger.current() else {
+        return Members::none();
+    };
+    let head = SnapshotHead {
+        number: newest.number(),
+        hash: newest.hash().0,
+        charter: ledger.charters().newest().number().into(),
+    };
+    let members = newest.entries().iter().map(|entry| Member {
+        relay: entry.relay,
+        family: entry.family,
+    });
+    // A snapshot's entries ascend, and are not more than a network has.
+    Members::new(head, members).unwrap_or_else(|_| Members::none())
+}
+
+impl KnownRelays for NetworkView {
+    fn is_known(&self, id: &RelayId) -> bool {
+        self.state().directory.members().get(id).is_some()
+    }
+}
+
+impl fmt::Debug for NetworkView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("NetworkView")
+            .field("snapshot", &state.ledger.head().map(|head| head.number))
+            .field("members", &state.directory.members().len())
+            .finish_non_exhaustive()
+    }
+}
