@@ -38,7 +38,7 @@ pub fn on_loopback(network: &str, relays: RelayList) -> Result<Client, ClientErr
     let endpoint = Endpoint::bind(config, any_port)?;
     let config = ClientConfig {
         network,
-        relays,
+        relays: relays.into(),
         diversity: Diversity::dangerous_same_subnet(),
         // Its network lives no longer than it does.
         store: Store::in_memory(),

@@ -178,6 +178,7 @@ fn config(
     Ok(RelayConfig {
         network,
         key: Arc::new(key),
+        registered: None,
         onion: vec![onion],
         replays,
         directory: Arc::new(list.clone()),

@@ -23,6 +23,7 @@
 
 mod builder;
 mod config;
+mod directory;
 mod guards;
 mod memory;
 mod mover;
@@ -38,11 +39,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use self::builder::{PathError, TryFailed};
 pub use self::config::ClientConfig;
+pub use self::directory::Relays;
 pub use self::path::{Path, PathEnd, ProbeError};
 use self::table::Table;
 pub use self::tunnels::{Lasting, TunnelError};
@@ -77,6 +79,10 @@ struct Shared {
     /// Set once, before any path is built.
     tunnels: OnceLock<Tunnels>,
     profile_changed: Arc<Notify>,
+    /// Whether the relays in use are accepted.
+    relays_known: watch::Sender<bool>,
+    /// The client has come back, or is somewhere else.
+    moved: Arc<Notify>,
 }
 
 /// Why a client does not start.
@@ -111,9 +117,14 @@ impl Client {
             let seed = derive(&config.seed, label::CLIENT_SEED, &config.network, &[part]);
             ChaCha20Rng::from_seed(*seed.expose())
         };
+        let known = matches!(config.relays, Relays::Fixed(_));
         let mut state = State {
-            relays: config.relays,
-            profile: memory::load(&config.store, config.diversity)?,
+            relays: config.relays.first(),
+            // Guards are drawn from relays that are accepted, and kept only then.
+            profile: match known {
+                true => memory::load(&config.store, config.diversity)?,
+                false => Profile::new(config.diversity),
+            },
             attempts: Attempts::new(),
             rng: generator(b"state"),
             suspended: false,
@@ -131,7 +142,10 @@ impl Client {
             pool: pool::Driver::default(),
             tunnels: OnceLock::new(),
             profile_changed: Arc::default(),
+            relays_known: watch::Sender::new(known),
+            moved: Arc::default(),
         });
+        let store = config.store.clone();
         tokio::spawn(memory::keep(Arc::downgrade(&shared), config.store));
         let carrier = Arc::new(tunnels::Paths::new(&shared, generator(b"paths")));
         let seed = derive(
@@ -144,6 +158,9 @@ impl Client {
         let _ = shared.tunnels.set(tunnels);
         tokio::spawn(pool::run(Arc::downgrade(&shared)));
         tokio::spawn(guards::keep_house(Arc::downgrade(&shared)));
+        if let Relays::Learned(view) = config.relays {
+            tokio::spawn(directory::keep(Arc::downgrade(&shared), view, store));
+        }
         let _alive = Arc::new(Alive(Arc::downgrade(&shared)));
         Ok(Self { shared, _alive })
     }
@@ -195,6 +212,20 @@ impl Client {
         self.shared.table().limit_cells(cells);
     }
 
+    /// Resolves when the network is known: then paths can be built. At once for a fixed list.
+    /// Cancel-safe.
+    pub async fn ready(&self) {
+        let mut known = self.shared.relays_known.subscribe();
+        // The sender lives as long as this client.
+        let _ = known.wait_for(|known| *known).await;
+    }
+
+    /// The relays that paths are chosen from.
+    #[must_use]
+    pub fn relays(&self) -> RelayList {
+        self.shared.state().relays.clone()
+    }
+
     /// The relays have changed. Paths over relays that left run on until they are replaced.
     pub fn set_relays(&self, relays: RelayList) {
         let now = self.shared.seconds();
@@ -221,6 +252,7 @@ impl Client {
     /// Comes back; paths that are to be kept are built again.
     pub fn resume(&self) {
         self.shared.state().suspended = false;
+        self.shared.moved.notify_one();
         self.shared.pool.wake();
     }
 
@@ -228,6 +260,7 @@ impl Client {
     /// could not be reached are tried again.
     pub async fn network_changed(&self) {
         self.shared.leave();
+        self.shared.moved.notify_one();
         let guards = {
             let now = self.shared.seconds();
             let state = &mut *self.shared.state();

@@ -24,11 +24,12 @@
 
 mod compare;
 mod memory;
+mod news;
 mod service;
 mod view;
 mod way;
 
-pub use compare::{Comparison, compare, fetch_snapshot};
+pub use compare::{Comparison, FetchFailed, compare, fetch_snapshot};
 pub use service::DirectoryService;
-pub use view::{Bootstrap, NetworkView, OpenError, ViewConfig};
+pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig};
 pub use way::{AskError, Way};

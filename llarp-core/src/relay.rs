@@ -30,6 +30,7 @@ mod builds;
 mod closes;
 mod config;
 mod core;
+mod gossip;
 mod keys;
 mod neighbours;
 mod room;
@@ -49,6 +50,8 @@ use tokio::task::AbortHandle;
 
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
+use self::gossip::Gossip;
+pub use self::gossip::Registered;
 pub use self::keys::{KeyRing, KeyStore, KeysInMemory};
 pub use self::stats::Stats;
 use self::terminal::Terminal;
@@ -88,6 +91,7 @@ struct Shared {
     redialer: Redialer<ChaCha20Rng>,
     directory: Arc<dyn Directory>,
     onion: Mutex<Arc<[OnionSecret]>>,
+    gossip: Option<Gossip>,
     core: Mutex<Core>,
     /// Set once, before anything is served.
     tunnels: OnceLock<Tunnels>,
@@ -107,6 +111,12 @@ impl Relay {
         };
         let redialer = Redialer::new(endpoint.clone(), Protocol::CELLS, generator(b"redial"));
         let core = Core::new(generator(b"core"), config.replays);
+        let onion = match &config.registered {
+            Some(registered) => registered.ring.secrets(),
+            None => config.onion,
+        };
+        let gossip = config.registered;
+        let gossip = gossip.map(|registered| Gossip::new(Arc::clone(&config.key), registered));
         let shared = Arc::new(Shared {
             network: config.network,
             id: config.key.relay_id(),
@@ -114,7 +124,8 @@ impl Relay {
             handshakes: config.handshakes,
             redialer,
             directory: config.directory,
-            onion: Mutex::new(config.onion.into()),
+            onion: Mutex::new(onion.into()),
+            gossip,
             core: Mutex::new(core),
             tunnels: OnceLock::new(),
             flush_soon: Arc::default(),
@@ -143,6 +154,9 @@ impl Relay {
         let handlers = Handlers::new().with(Protocol::CELLS, adopt);
         shared.endpoint.serve(handlers)?;
         tokio::spawn(tasks::keep_house(Arc::downgrade(&shared)));
+        tokio::spawn(gossip::keep_keys(Arc::downgrade(&shared)));
+        tokio::spawn(gossip::spread(Arc::downgrade(&shared)));
+        tokio::spawn(gossip::compare_now_and_then(Arc::downgrade(&shared)));
         Ok(Self { shared, flusher })
     }
 

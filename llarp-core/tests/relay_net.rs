@@ -75,6 +75,7 @@ impl Relays {
         let config = RelayConfig {
             network: network(),
             key: key(n),
+            registered: None,
             onion: vec![onion],
             replays: ReplayCache::for_fresh_keys(&mut rng),
             directory: Arc::new(Listed(all.iter().map(|n| (id(*n), at(*n))).collect())),

@@ -10,8 +10,24 @@ use tokens::{Token, tokens};
 
 /// The layers, in the order of a packet's way.
 const ORDER: &[&str] = &[
-    "wire", "crypto", "cell", "registry", "introset", "build", "hop", "path", "clock", "store",
-    "link", "tunnel", "directory", "relay", "client", "session", "mailbox", "socket",
+    "wire",
+    "crypto",
+    "cell",
+    "registry",
+    "introset",
+    "build",
+    "hop",
+    "path",
+    "clock",
+    "store",
+    "link",
+    "tunnel",
+    "directory",
+    "relay",
+    "client",
+    "session",
+    "mailbox",
+    "socket",
 ];
 /// Layers that never name each other, whatever their order: a relay's table and a client's paths.
 const STRANGERS: &[[&str; 2]] = &[["hop", "path"]];

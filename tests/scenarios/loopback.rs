@@ -64,6 +64,7 @@ impl Loopback {
                     network: network(),
                     services: Services::of_relay(key.relay_id()).unwrap(),
                     key,
+                    registered: None,
                     onion: vec![onion],
                     replays: ReplayCache::for_fresh_keys(&mut rng),
                     directory: Arc::new(list.clone()),
@@ -84,7 +85,7 @@ impl Loopback {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let config = ClientConfig {
             network: network(),
-            relays: self.list.clone(),
+            relays: self.list.clone().into(),
             diversity: Diversity::dangerous_same_subnet(),
             store: Store::in_memory(),
             clock: Clock::system(),

@@ -20,4 +20,5 @@ mod paths;
 mod pipes;
 mod properties;
 mod raw;
+mod registry;
 mod tunnels;

@@ -4,6 +4,7 @@ mod evidence;
 pub mod forwarder;
 mod heavy;
 pub mod net;
+pub mod registered;
 pub mod testnet;
 
 pub use heavy::{Heavy, is_full};

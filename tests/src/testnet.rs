@@ -180,6 +180,7 @@ impl TestNet {
         let config = RelayConfig {
             network: network(),
             key,
+            registered: None,
             onion: vec![place.onion(place.wrong_onion_seed.unwrap_or(place.onion_seed))],
             replays,
             directory: Arc::new(self.list.clone()),
@@ -278,7 +279,7 @@ impl TestNet {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let config = ClientConfig {
             network: network(),
-            relays: self.list.clone(),
+            relays: self.list.clone().into(),
             diversity: Diversity::Strict,
             store,
             clock,
@@ -327,13 +328,13 @@ pub fn client_address(n: usize) -> SocketAddr {
 }
 
 /// Addresses in a /16 of their own for each `n`, by kind.
-fn address(kind: u8, n: usize) -> SocketAddr {
+pub(crate) fn address(kind: u8, n: usize) -> SocketAddr {
     let block = u16::try_from(n).expect("fewer than 50,000 nodes of a kind");
     let [a, b] = (0x0b00 + block).to_be_bytes();
     SocketAddrV4::new(Ipv4Addr::new(a, b, kind, 1), 1090).into()
 }
 
-fn endpoint(net: &Net, at: SocketAddr, role: Role, rng: &mut ChaCha20Rng) -> Endpoint {
+pub(crate) fn endpoint(net: &Net, at: SocketAddr, role: Role, rng: &mut ChaCha20Rng) -> Endpoint {
     let config = EndpointConfig::new(role, network(), Secret::random(rng));
     Endpoint::with_socket(config, net.socket(at), Arc::new(TokioRuntime)).expect("an endpoint")
 }

@@ -72,6 +72,13 @@ pub enum PathError {
     /// Nobody asked for paths of this identity and purpose to be kept.
     #[error("no paths are kept for this identity and purpose")]
     NotKept,
+    /// Too few relays are known for sure.
+    #[error(
+        "the network is not known after {} s: none of the bootstrap relays answered, or three sources \
+         did not agree; is the network down, or the network file old?",
+        BUILD_DEADLINE.as_secs()
+    )]
+    NetworkUnknown,
     /// The client is suspended, or gone.
     #[error("the client is suspended; resume it first")]
     Suspended,
@@ -119,9 +126,19 @@ struct Made {
 }
 
 impl Shared {
+    /// A path as `want` says, once the network is known.
+    pub(super) async fn build(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
+        let mut known = self.relays_known.subscribe();
+        let known = timeout(BUILD_DEADLINE, known.wait_for(|known| *known));
+        if known.await.is_err() {
+            return Err(PathError::NetworkUnknown);
+        }
+        self.build_now(want).await
+    }
+
     /// A path as `want` says; tries until [`BUILD_DEADLINE`]. A try without an answer for
     /// [`BUILD_HEDGE`] gets company: the first path wins, and the other is closed when it comes.
-    pub(super) async fn build(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
+    pub(super) async fn build_now(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
         self.build_beside(want, None).await
     }
 

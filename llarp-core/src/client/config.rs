@@ -2,11 +2,11 @@
 
 use core::fmt;
 
+use super::directory::Relays;
 use crate::clock::Clock;
 use crate::crypto::hash::NetworkId;
 use crate::crypto::secret::Secret;
 use crate::path::Diversity;
-use crate::registry::RelayList;
 use crate::store::Store;
 
 /// Everything that a client is told.
@@ -14,7 +14,7 @@ pub struct ClientConfig {
     /// The network.
     pub network: NetworkId,
     /// The relays that count.
-    pub relays: RelayList,
+    pub relays: Relays,
     /// Which relays may not share a path.
     pub diversity: Diversity,
     /// Where guards and second hops are kept from one run to the next. On a disk, unless the client
@@ -29,7 +29,7 @@ pub struct ClientConfig {
 impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConfig")
-            .field("relays", &self.relays.len())
+            .field("relays", &self.relays)
             .finish_non_exhaustive()
     }
 }

@@ -42,10 +42,12 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store) {
         let Some(strong) = shared.upgrade() else {
             return;
         };
+        let known = *strong.relays_known.borrow();
         let bytes = strong.state().profile.encode();
         let changed = std::sync::Arc::clone(&strong.profile_changed);
         drop(strong);
-        if kept.as_ref() != Some(&bytes) {
+        // Before the network is known there are guards for the time being only.
+        if known && kept.as_ref() != Some(&bytes) {
             let mut batch = Batch::new();
             batch.put(CLIENT, PROFILE, bytes.clone());
             match store.commit(batch).await {

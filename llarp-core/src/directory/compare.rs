@@ -68,8 +68,7 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
         match answered {
             Some(Ok((source, Ok(reply)))) => {
                 bytes += reply.len() as u64;
-                // What is wrong with it is in the outcome.
-                let _ = view.handle(&mut sync, source, &reply);
+                sync = view.handle(sync, source, reply).await;
             }
             Some(Ok((source, Err(_)))) => sync.failed(source),
             Some(Err(_)) => (),

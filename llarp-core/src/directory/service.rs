@@ -40,8 +40,12 @@ async fn serve(view: NetworkView, mut stream: BiStream) {
         return;
     };
     let reply = match Request::decode(&request) {
-        // Nobody is known here: offers come over relays' own links.
-        Ok(Request::Offer(_)) | Err(_) => Reply::Nothing,
+        Err(_) => Reply::Nothing,
+        Ok(Request::Offer(documents)) => {
+            let offered = view.offered_by_stranger(documents).await;
+            let news = u16::try_from(offered.news.len()).unwrap_or(u16::MAX);
+            Reply::Taken { news }
+        }
         Ok(request) => view.answer(&request),
     };
     if stream.write_all(&reply.encode()).await.is_ok() {

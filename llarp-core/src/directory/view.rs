@@ -4,9 +4,10 @@ use core::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::memory::{self, Unwritten};
+use super::news::News;
 use crate::clock::Clock;
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::RelayId;
@@ -15,7 +16,7 @@ use crate::registry::directory::{
     Directory, Learned, Member, Members, Offered, Refused, SnapshotHead, Trust,
 };
 use crate::registry::message::{Reply, Request, SnapshotAsk, SnapshotPart};
-use crate::registry::sync::{Fault, Outcome, SourceId, Sync};
+use crate::registry::sync::{Outcome, SourceId, Sync};
 use crate::registry::{
     self, Changed, Charter, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Unfit,
     VerifiedSnapshot,
@@ -37,6 +38,16 @@ impl fmt::Debug for Bootstrap {
     }
 }
 
+/// Where signatures of what others say are verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// On tokio's threads for blocking work, so that cells need not wait for them.
+    #[default]
+    OtherThreads,
+    /// Where it is handled. For tests that must repeat.
+    Inline,
+}
+
 /// What a view is made of.
 #[derive(Debug)]
 pub struct ViewConfig {
@@ -50,6 +61,8 @@ pub struct ViewConfig {
     pub clock: Clock,
     /// Where it is kept.
     pub store: Store,
+    /// Where signatures are verified.
+    pub verify: Verify,
 }
 
 /// Why a view cannot be opened.
@@ -62,7 +75,9 @@ pub enum OpenError {
     #[error("the network's charter is not usable: {0}")]
     Charter(#[from] CharterError),
     /// What is kept belongs to another network, or was changed.
-    #[error("what is kept of the registry is not usable: {0}; remove it to begin anew, without its protection against being rolled back")]
+    #[error(
+        "what is kept of the registry is not usable: {0}; remove it to begin anew, without its protection against being rolled back"
+    )]
     Ledger(#[from] LedgerError),
 }
 
@@ -74,9 +89,13 @@ pub(super) struct Shared {
     network: NetworkId,
     bootstrap: Vec<Bootstrap>,
     clock: Clock,
+    verify: Verify,
     state: Mutex<State>,
     /// Counts changes, for whoever waits for one.
     version: watch::Sender<u64>,
+    news: News,
+    /// The number of the newest snapshot.
+    snapshot: watch::Sender<Option<u64>>,
 }
 
 pub(super) struct State {
@@ -106,6 +125,7 @@ impl NetworkView {
             bootstrap,
             clock,
             store,
+            verify,
         } = config;
         let ledger = memory::load_ledger(&store, network, root)?;
         let members = members_of(&ledger);
@@ -119,12 +139,16 @@ impl NetworkView {
             delta: None,
         };
         state.pack();
+        let head = state.ledger.head().map(|head| head.number);
         let shared = Shared {
             network,
             bootstrap,
             clock,
+            verify,
             state: Mutex::new(state),
             version: watch::Sender::new(0),
+            news: News::default(),
+            snapshot: watch::Sender::new(head),
         };
         let shared = Arc::new(shared);
         let changes = shared.version.subscribe();
@@ -184,8 +208,23 @@ impl NetworkView {
         })
     }
 
-    /// Takes what another relay offers; what of it is news.
-    pub fn offered(&self, documents: Vec<Document>) -> Offered {
+    /// Takes what another relay offers; what of it is news, which is to be told to others.
+    pub async fn offered(&self, documents: Vec<Document>) -> Offered {
+        let view = self.clone();
+        let offered = self.run(move || view.take_offer(documents)).await;
+        self.tell(offered.news.iter().cloned());
+        offered
+    }
+
+    /// Takes what somebody offers whom nobody knows: proof of misbehaviour, one at a time. Nothing
+    /// else of strangers counts.
+    pub async fn offered_by_stranger(&self, documents: Vec<Document>) -> Offered {
+        let is_proof = |document: &Document| matches!(document, Document::Equivocation(_));
+        let proof = documents.into_iter().filter(is_proof).take(1);
+        self.offered(proof.collect()).await
+    }
+
+    fn take_offer(&self, documents: Vec<Document>) -> Offered {
         let now = self.now();
         self.change(|state| {
             let offered = state.directory.offered(documents, now);
@@ -227,6 +266,23 @@ impl NetworkView {
         self.state().ledger.fit(self.now()).cloned()
     }
 
+    /// What is to be told to other relays.
+    pub fn tell(&self, documents: impl IntoIterator<Item = Document>) {
+        self.0.news.push(documents);
+    }
+
+    /// As many of the news as one offer holds; empty if there are none.
+    #[must_use]
+    pub fn next_offer(&self) -> Vec<Document> {
+        self.0.news.next_offer()
+    }
+
+    /// Notified when there are news.
+    #[must_use]
+    pub fn news(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.news.there)
+    }
+
     /// Where `relay` is: by its descriptor, or as a bootstrap.
     #[must_use]
     pub fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
@@ -257,6 +313,12 @@ impl NetworkView {
         self.0.version.subscribe()
     }
 
+    /// Changes with the newest snapshot's number.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<u64>> {
+        self.0.snapshot.subscribe()
+    }
+
     /// Runs `read` on the directory.
     pub fn read<T>(&self, read: impl FnOnce(&Directory) -> T) -> T {
         read(&self.state().directory)
@@ -275,14 +337,29 @@ impl NetworkView {
     }
 
     /// Takes the reply of a source, and what documents it brings.
-    pub(super) fn handle(
-        &self,
-        sync: &mut Sync,
-        source: SourceId,
-        reply: &[u8],
-    ) -> Result<(), Fault> {
-        let now = self.now();
-        sync.handle(source, reply, &mut self.state().directory, now)
+    pub(super) async fn handle(&self, mut sync: Sync, source: SourceId, reply: Vec<u8>) -> Sync {
+        let view = self.clone();
+        self.run(move || {
+            // What is wrong with it is in the outcome.
+            let now = view.now();
+            let _ = sync.handle(source, &reply, &mut view.state().directory, now);
+            sync
+        })
+        .await
+    }
+
+    /// Does work that may take milliseconds here or on another thread.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match self.0.verify {
+            Verify::Inline => work(),
+            Verify::OtherThreads => match tokio::task::spawn_blocking(work).await {
+                Ok(done) => done,
+                // A bug, to be seen here as it would be seen inline.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going away, and this task with it.
+                Err(_) => core::future::pending().await,
+            },
+        }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -295,8 +372,14 @@ impl NetworkView {
 
     /// Changes something, and tells whoever waits unless that failed.
     fn change<T, E>(&self, change: impl FnOnce(&mut State) -> Result<T, E>) -> Result<T, E> {
-        let changed = change(&mut self.state())?;
+        let (changed, head) = {
+            let state = &mut *self.state();
+            let changed = change(state)?;
+            (changed, state.ledger.head().map(|head| head.number))
+        };
         self.0.version.send_modify(|version| *version += 1);
+        let other = |known: &mut Option<u64>| core::mem::replace(known, head) != head;
+        self.0.snapshot.send_if_modified(other);
         Ok(changed)
     }
 }

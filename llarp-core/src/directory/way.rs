@@ -1,7 +1,5 @@
 //! How a node's directory is asked: over a link of one's own, or through a tunnel.
 
-use core::time::Duration;
-
 use tokio::time::timeout;
 
 use crate::hop::message::KIND_DIRECTORY;
@@ -78,4 +76,3 @@ async fn ask_tunnel(tunnel: &Tunnel, body: &[u8]) -> Result<Vec<u8>, AskError> {
     stream.finish();
     Ok(stream.read_to_end(DIRECTORY_MESSAGE_MAX).await?)
 }
-

@@ -240,14 +240,17 @@ impl Shared {
     }
 
     /// A generator of its own for work that runs beside the lock.
-    fn fork_rng(&self) -> ChaCha20Rng {
+    pub(super) fn fork_rng(&self) -> ChaCha20Rng {
         let mut seed = [0; 32];
         self.core().rng.fill_bytes(&mut seed);
         ChaCha20Rng::from_seed(seed)
     }
 
     /// Does a handshake's work here or on another thread.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         match self.handshakes {
             Handshakes::Inline => work(),
             Handshakes::OtherThreads => match tokio::task::spawn_blocking(work).await {

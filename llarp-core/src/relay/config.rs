@@ -4,12 +4,14 @@ use core::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::gossip::Registered;
 use crate::build::ReplayCache;
 use crate::clock::Clock;
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::{RelayId, SecretKey};
 use crate::crypto::onion_key::OnionSecret;
 use crate::crypto::secret::Secret;
+use crate::directory::NetworkView;
 use crate::link::KnownRelays;
 use crate::registry::RelayList;
 use crate::tunnel::Services;
@@ -23,6 +25,12 @@ pub trait Directory: KnownRelays {
 impl Directory for RelayList {
     fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
         Some(self.get(relay)?.addresses.preferred())
+    }
+}
+
+impl Directory for NetworkView {
+    fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
+        Self::address_of(self, relay)
     }
 }
 
@@ -42,7 +50,10 @@ pub struct RelayConfig {
     pub network: NetworkId,
     /// The relay's key; its public half is the relay's id.
     pub key: Arc<SecretKey>,
-    /// The onion keys of this key epoch and, while they overlap, the last.
+    /// Its place in a registry. `None`: a relay of a fixed list, which tells nobody of itself, and
+    /// whose onion keys are [`RelayConfig::onion`].
+    pub registered: Option<Registered>,
+    /// Onion keys that never change, for relays without a registry.
     pub onion: Vec<OnionSecret>,
     /// What the relay remembers of builds against replays: [`ReplayCache::for_fresh_keys`] or
     /// [`ReplayCache::after_restart`].

@@ -10,9 +10,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::neighbours::TakenIn;
 use super::{Shared, builds};
 use crate::hop::LinkId;
-use crate::hop::message::{KIND_BUILD, KIND_CLOSE, decode_close, encode_close};
-use crate::link::{Link, RecvError, until};
-use crate::wire::limits::{BUILD_REQUEST_LEN, CLOSE_TIME, RELAY_BATCH_CELLS};
+use crate::hop::message::{KIND_BUILD, KIND_CLOSE, KIND_DIRECTORY, decode_close, encode_close};
+use crate::link::{Link, Peer, RecvError, until};
+use crate::wire::limits::{
+    CLOSE_TIME, DIRECTORY_ASK_MAX, DIRECTORY_MESSAGE_MAX, RELAY_BATCH_CELLS,
+};
 
 /// How often expired paths are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -93,7 +95,11 @@ async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wait: Arc<Not
 
 /// Answers what the peer asks.
 async fn answer_requests(shared: Weak<Shared>, id: LinkId, link: Link) {
-    while let Ok(asked) = link.next_request(BUILD_REQUEST_LEN).await {
+    let max = match link.peer() {
+        Peer::Relay(_) => DIRECTORY_MESSAGE_MAX,
+        Peer::Anonymous => DIRECTORY_ASK_MAX,
+    };
+    while let Ok(asked) = link.next_request(max).await {
         let Some(shared) = shared.upgrade() else {
             return;
         };
@@ -108,6 +114,9 @@ async fn answer_requests(shared: Weak<Shared>, id: LinkId, link: Link) {
                 shared.core().handle_closes(id, ids);
                 // A peer that does not take the reply holds up nothing else.
                 tokio::spawn(async move { asked.respond(&[]).await });
+            }
+            KIND_DIRECTORY => {
+                tokio::spawn(shared.answer_directory(link.clone(), asked));
             }
             // Of another version; dropped, it is refused.
             _ => (),

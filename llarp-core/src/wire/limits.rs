@@ -577,3 +577,31 @@ pub const DIRECTORY_ASK_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a request about the directory that anybody may send: the ids of [`DOCUMENTS_ASKED_MAX`]
 /// relays, and what is before them. Offers, which are longer, come from relays only.
 pub const DIRECTORY_ASK_MAX: usize = 16 + DOCUMENTS_ASKED_MAX * 32;
+
+/// Relays to which a relay offers what is news to it: with four each, two rounds of a hundred relays
+/// leave two without, which compare.
+pub const GOSSIP_RELAYS: usize = 4;
+
+/// How long news wait for more of them.
+pub const GOSSIP_DELAY: Duration = Duration::from_millis(200);
+
+/// Documents that wait to be told to others: 5 MB of key sets. Above it they are dropped here, and
+/// others hear of them when they compare.
+pub const GOSSIP_NEWS_MAX: usize = 4096;
+
+/// Sources that a client asks about the network at a time: one more than the rule needs, since one
+/// may fail.
+pub const DIRECTORY_SOURCES: usize = 4;
+
+/// Seconds between two comparisons of a client: two or three in the six hours in which the keys of the
+/// next key epoch are announced.
+pub const DIRECTORY_COMPARE_SECONDS: u64 = 2 * 3600;
+
+/// Relays below which nothing is known of a network: no path of three could be chosen.
+pub const DIRECTORY_LEAST_RELAYS: usize = 3;
+
+/// How long a client waits when nobody told it of the network, at first.
+pub const DIRECTORY_RETRY_BASE: Duration = Duration::from_secs(1);
+
+/// How long at most.
+pub const DIRECTORY_RETRY_CAP: Duration = Duration::from_secs(300);

@@ -1,0 +1,287 @@
+//! A client learns the network: from bootstrap relays first, then through paths, now and then.
+//!
+//! In: a [`NetworkView`]. Out: the relays that paths are chosen from, of which each key set is
+//! accepted by the rule of `docs/spec/10-directory.md` §8. Specification: §10 there.
+//!
+//! ```text
+//!  nothing accepted yet: bootstrap relays ─ snapshot, comparison ─▶ provisional list, for paths of
+//!                                                                    this task alone
+//!  paths to relays by chance ─ tunnels ─ comparison ─▶ accepted list ─▶ everybody's paths
+//! ```
+
+use core::time::Duration;
+use std::sync::{Arc, Weak};
+
+use rand_core::Rng;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, info, warn};
+
+use super::path::Path;
+use super::{Shared, memory};
+use crate::crypto::identity::RelayId;
+use crate::directory::{Bootstrap, NetworkView, Way, compare, fetch_snapshot};
+use crate::link::Backoff;
+use crate::path::Want;
+use crate::registry::directory::Trust;
+use crate::registry::message::Request;
+use crate::registry::{Document, KeyEpoch, RelayList};
+use crate::store::Store;
+use crate::tunnel::TunnelCode;
+use crate::wire::limits::{
+    DIRECTORY_COMPARE_SECONDS, DIRECTORY_LEAST_RELAYS, DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP,
+    DIRECTORY_SOURCES,
+};
+
+/// How long a bootstrap relay may take to be linked.
+const LINK_TIME: Duration = Duration::from_secs(8);
+
+/// A way, and what keeps it open.
+struct Source {
+    way: Way,
+    _path: Option<Path>,
+}
+
+impl Source {
+    /// Says that it is over. A link closes by itself when nobody else needs it.
+    fn close(self) {
+        if let Way::Tunnel(tunnel) = self.way {
+            tunnel.close(TunnelCode::Done);
+        }
+    }
+}
+
+/// Keeps a client's relays up to date, until the client is gone.
+pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) {
+    let mut backoff = Backoff::new(DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP);
+    let mut next = Instant::now();
+    loop {
+        let Some(strong) = shared.upgrade() else {
+            return;
+        };
+        strong.take_relays(&view, &store);
+        if Instant::now() >= next && !strong.is_suspended() {
+            next = Instant::now() + strong.learn(&view, &store, &mut backoff).await;
+        }
+        let turn = strong.until_next_keys();
+        let moved = Arc::clone(&strong.moved);
+        drop(strong);
+        tokio::select! {
+            biased;
+            () = sleep_until(next.min(turn)) => (),
+            () = moved.notified() => (),
+        }
+    }
+}
+
+impl Shared {
+    /// One round; how long to wait for the next.
+    async fn learn(
+        self: &Arc<Self>,
+        view: &NetworkView,
+        store: &Store,
+        backoff: &mut Backoff,
+    ) -> Duration {
+        let learned = self.learn_once(view).await;
+        self.take_relays(view, store);
+        if learned && self.knows_relays() {
+            backoff.succeeded();
+            // 0.75 to 1.25 of it, so that nobody can tell when it comes.
+            let jitter = self.fork_rng().next_u32() % 500;
+            return Duration::from_secs(DIRECTORY_COMPARE_SECONDS) * (750 + jitter) / 1000;
+        }
+        backoff.failed(&mut self.fork_rng())
+    }
+
+    /// Whether enough sources have answered.
+    async fn learn_once(self: &Arc<Self>, view: &NetworkView) -> bool {
+        if !self.knows_relays() && !self.learn_directly(view).await {
+            return false;
+        }
+        let sources = self.sources_by_path().await;
+        if sources.is_empty() {
+            return false;
+        }
+        let learned = learn_from(view, &sources).await;
+        sources.into_iter().for_each(Source::close);
+        learned
+    }
+
+    /// Asks the bootstrap relays: then there are relays to reach others with.
+    async fn learn_directly(self: &Arc<Self>, view: &NetworkView) -> bool {
+        let mut dials = JoinSet::new();
+        for bootstrap in draw(view.bootstrap().to_vec(), &mut self.fork_rng()) {
+            let shared = Arc::clone(self);
+            dials.spawn(async move {
+                let Bootstrap { relay, address } = bootstrap;
+                let link = timeout(LINK_TIME, shared.redialer.link(&relay, address)).await;
+                Some(Source {
+                    way: Way::Link(link.ok()?.ok()?),
+                    _path: None,
+                })
+            });
+        }
+        let sources: Vec<_> = dials.join_all().await.into_iter().flatten().collect();
+        if sources.is_empty() {
+            warn!("none of the bootstrap relays can be reached; is the network down?");
+            return false;
+        }
+        learn_from(view, &sources).await;
+        let list = view.relays(Trust::Provisional);
+        if list.len() < DIRECTORY_LEAST_RELAYS {
+            warn!(
+                relays = list.len(),
+                asked = sources.len(),
+                "too few relays on which three bootstrap relays agree"
+            );
+            return false;
+        }
+        self.take_provisional(list);
+        true
+    }
+
+    /// Tunnels to relays by chance, each over a path of its own.
+    async fn sources_by_path(self: &Arc<Self>) -> Vec<Source> {
+        let mut builds = JoinSet::new();
+        for relay in self.draw_terminals() {
+            let shared = Arc::clone(self);
+            builds.spawn(async move {
+                let path = shared.build_now(Want::Terminal(relay)).await.ok()?;
+                let tunnel = shared.tunnel(&path).await.ok()?;
+                Some(Source {
+                    way: Way::Tunnel(tunnel),
+                    _path: Some(path),
+                })
+            });
+        }
+        builds.join_all().await.into_iter().flatten().collect()
+    }
+
+    fn draw_terminals(&self) -> Vec<RelayId> {
+        let relays = self.state().relays.clone();
+        let relays = relays.iter().map(|contact| contact.id);
+        draw(relays.collect(), &mut self.fork_rng())
+    }
+
+    /// Whether paths may be built for everybody.
+    fn knows_relays(&self) -> bool {
+        *self.relays_known.borrow()
+    }
+
+    /// For the paths of this task: nobody else gets any yet, and no guard of these is kept.
+    fn take_provisional(&self, list: RelayList) {
+        let now = self.seconds();
+        let state = &mut *self.state();
+        state.relays = list;
+        state.profile.update(&state.relays, now, &mut state.rng);
+    }
+
+    /// Takes the accepted relays as they are now.
+    fn take_relays(&self, view: &NetworkView, store: &Store) {
+        let list = view.relays(Trust::Accepted);
+        if list.len() < DIRECTORY_LEAST_RELAYS {
+            return;
+        }
+        let now = self.seconds();
+        let first = !self.knows_relays();
+        let state = &mut *self.state();
+        if first {
+            let diversity = state.profile.diversity();
+            match memory::load(store, diversity) {
+                Ok(profile) => state.profile = profile,
+                Err(error) => {
+                    warn!(%error, "guards cannot be read; paths wait until they can");
+                    return;
+                }
+            }
+            info!(relays = list.len(), "the network is known");
+        }
+        state.relays = list;
+        state.profile.update(&state.relays, now, &mut state.rng);
+        self.profile_changed.notify_one();
+        self.relays_known.send_replace(true);
+    }
+
+    /// When the keys of another key epoch are to be used, a little later than everybody's clock says.
+    fn until_next_keys(&self) -> Instant {
+        let now = self.seconds().0;
+        let next = KeyEpoch::at(now).next().start();
+        let late = self.fork_rng().next_u64() % 300;
+        Instant::now() + Duration::from_secs((next - now) + late)
+    }
+}
+
+/// Some of them by chance: as many as are asked.
+fn draw<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
+    let mut drawn = Vec::new();
+    while drawn.len() < DIRECTORY_SOURCES && !left.is_empty() {
+        let at = rng.next_u64() % left.len() as u64;
+        drawn.push(left.swap_remove(usize::try_from(at).unwrap_or_default()));
+    }
+    drawn
+}
+
+/// Compares, fetches a newer snapshot if somebody has one, and then compares once more. Whether
+/// three or more sources have answered.
+async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
+    let ways: Vec<_> = sources.iter().map(|source| source.way.clone()).collect();
+    let compared = compare(view, &ways, true).await;
+    let mut fetched = false;
+    for (source, _) in &compared.newer {
+        let Some(way) = ways.get(source.0) else {
+            continue;
+        };
+        match fetch_snapshot(view, way).await {
+            Ok(_) => {
+                fetched = true;
+                break;
+            }
+            // Somebody else may have a good one.
+            Err(error) => debug!(%error, "a source's snapshot was not taken"),
+        }
+    }
+    let compared = match fetched {
+        true => compare(view, &ways, true).await,
+        false => compared,
+    };
+    let outcome = compared.outcome;
+    if !outcome.disputes.is_empty() {
+        let proven = outcome.disputes.iter().filter(|it| it.proven).count();
+        warn!(
+            disputes = outcome.disputes.len(),
+            proven, "onion keys of relays are not the same everywhere; such keys are not used"
+        );
+    }
+    for proof in &outcome.proofs {
+        let proof = Request::Offer(vec![Document::Equivocation(proof.get().clone())]);
+        for way in &ways {
+            let _ = way.ask(&proof).await;
+        }
+    }
+    outcome.answered >= 3
+}
+
+/// Whom a client chooses from.
+#[derive(Debug, Clone)]
+pub enum Relays {
+    /// A list that somebody else keeps up to date.
+    Fixed(RelayList),
+    /// What this client learns by itself.
+    Learned(NetworkView),
+}
+
+impl From<RelayList> for Relays {
+    fn from(list: RelayList) -> Self {
+        Self::Fixed(list)
+    }
+}
+
+impl Relays {
+    /// The relays to begin with; none if nothing is accepted yet.
+    pub(super) fn first(&self) -> RelayList {
+        match self {
+            Self::Fixed(list) => list.clone(),
+            Self::Learned(_) => RelayList::none(),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A relay among the relays: tells of itself, passes news on, compares what it knows with others.
+//!
+//! In: the network's view, the relay's key ring, offers of neighbours. Out: its own descriptor and
+//! key sets in everybody's directory. *Not* here: what makes a document good. Specification:
+//! `docs/spec/08-relay.md` §7.
+//!
+//! ```text
+//!   own key sets, descriptor ─┐
+//!   offers that were news ────┴─▶ News ─ 0.2 s ─▶ offer to four relays by chance
+//!   one relay by chance ◀── compare, each minute or so ──▶ what we lack, a newer snapshot
+//! ```
+
+use ::core::time::Duration;
+use std::sync::{Arc, Mutex, Weak};
+
+use rand_core::Rng;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::Shared;
+use super::keys::KeyRing;
+use super::lock;
+use crate::crypto::identity::{RelayId, SecretKey};
+use crate::directory::{NetworkView, Way, compare, fetch_snapshot};
+use crate::link::{CloseCode, IncomingRequest, Link, Peer};
+use crate::registry::directory::{Offered, What};
+use crate::registry::message::{Reply, Request};
+use crate::registry::{Addresses, Descriptor, Document, Family, KeySet, Presence};
+use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS};
+
+/// A relay's place in a registry.
+#[derive(Debug)]
+pub struct Registered {
+    /// What it knows of the network. Others ask it for that.
+    pub view: NetworkView,
+    /// Where it is reached.
+    pub addresses: Addresses,
+    /// Whose it is, if the operator says so.
+    pub family: Option<Family>,
+    /// Cells a second that it can carry.
+    pub capacity: u32,
+    /// Its onion keys.
+    pub ring: KeyRing,
+}
+
+/// What a relay does for the directory.
+pub(super) struct Gossip {
+    pub(super) view: NetworkView,
+    key: Arc<SecretKey>,
+    addresses: Addresses,
+    family: Option<Family>,
+    capacity: u32,
+    ring: Mutex<KeyRing>,
+}
+
+/// How often keys and own documents are looked at.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The first comparison comes so soon, and each waits twice as long, up to [`COMPARE_LAST`].
+const COMPARE_FIRST: Duration = Duration::from_secs(1);
+const COMPARE_LAST: Duration = Duration::from_secs(64);
+
+/// An own descriptor is signed anew when it is so old, so that it is seen that the relay lives.
+const DESCRIPTOR_AGE: u64 = 24 * 3600;
+
+impl Gossip {
+    pub(super) fn new(key: Arc<SecretKey>, registered: Registered) -> Self {
+        Self {
+            view: registered.view,
+            key,
+            addresses: registered.addresses,
+            family: registered.family,
+            capacity: registered.capacity,
+            ring: Mutex::new(registered.ring),
+        }
+    }
+
+    /// Puts own documents that the directory lacks into it, and tells of them. Nothing while no
+    /// snapshot names this relay.
+    fn announce(&self, me: RelayId, now: u64) {
+        let (lacks, descriptor) = self.view.read(|directory| {
+            let counts = directory.members().get(&me).is_some();
+            let held = directory.descriptor(&me).map(|held| *held.presence());
+            (counts, held)
+        });
+        if !lacks {
+            return;
+        }
+        let mut own = Vec::new();
+        own.extend(self.own_descriptor(descriptor, now));
+        own.extend(self.own_key_sets(me));
+        let news: Vec<_> = own
+            .into_iter()
+            .filter(|document| match self.view.learn(document.clone()) {
+                Ok(_) => true,
+                Err(error) => {
+                    warn!(%error, "this relay's own directory does not take what it says of itself");
+                    false
+                }
+            })
+            .collect();
+        self.view.tell(news);
+    }
+
+    fn own_descriptor(&self, held: Option<Presence>, now: u64) -> Option<Document> {
+        let presence = |issued| Presence {
+            issued,
+            addresses: self.addresses,
+            family: self.family,
+            capacity: self.capacity,
+        };
+        let issued = match held {
+            Some(held) if held == presence(held.issued) && now < held.issued + DESCRIPTOR_AGE => {
+                return None;
+            }
+            Some(held) => now.max(held.issued + DESCRIPTOR_INTERVAL),
+            None => now,
+        };
+        let signed = Descriptor::sign(&self.view.network(), &self.key, presence(issued));
+        Some(Document::Descriptor(signed.get().clone()))
+    }
+
+    fn own_key_sets(&self, me: RelayId) -> Vec<Document> {
+        let network = self.view.network();
+        let publics = lock(&self.ring).publics();
+        let lacking = publics.into_iter().filter(|(epoch, _)| {
+            let name = |directory: &crate::registry::Directory| {
+                directory.name(What::KeySets(*epoch), &me).is_some()
+            };
+            !self.view.read(name)
+        });
+        lacking
+            .map(|(epoch, onion)| {
+                let signed = KeySet::sign(&network, &self.key, epoch, onion);
+                Document::KeySet(signed.get().clone())
+            })
+            .collect()
+    }
+}
+
+/// Turns the key ring and announces what is new, until the relay is gone.
+pub(super) async fn keep_keys(shared: Weak<Shared>) {
+    loop {
+        let mut changes = {
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            let Some(gossip) = &shared.gossip else {
+                return;
+            };
+            shared.turn_keys(gossip);
+            let now = shared.clock.unix().as_secs();
+            gossip.announce(shared.id, now);
+            gossip.view.expire();
+            gossip.view.snapshots()
+        };
+        // A new snapshot may name this relay for the first time.
+        let _ = timeout(LOOK, changes.changed()).await;
+    }
+}
+
+/// Offers news to some relays, until this one is gone.
+pub(super) async fn spread(shared: Weak<Shared>) {
+    loop {
+        let Some(strong) = shared.upgrade() else {
+            return;
+        };
+        let Some(gossip) = &strong.gossip else {
+            return;
+        };
+        let offer = gossip.view.next_offer();
+        if offer.is_empty() {
+            let told = gossip.view.news();
+            drop(strong);
+            // Looks up now and then whether the relay is gone.
+            let _ = timeout(LOOK, told.notified()).await;
+            // More may come with it.
+            sleep(GOSSIP_DELAY).await;
+            continue;
+        }
+        let request = Request::Offer(offer);
+        for relay in strong.draw_others(GOSSIP_RELAYS) {
+            let (shared, request) = (Arc::clone(&strong), request.clone());
+            tokio::spawn(async move {
+                if let Some((_, link)) = shared.link_to(&relay).await {
+                    // Whoever does not hear it compares.
+                    let _ = Way::Link(link).ask(&request).await;
+                }
+            });
+        }
+    }
+}
+
+/// Compares with one relay after the other, until this one is gone.
+pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
+    let mut wait = COMPARE_FIRST;
+    loop {
+        let jitter = match shared.upgrade() {
+            Some(shared) => shared.fork_rng().next_u32() % 500,
+            None => return,
+        };
+        // 0.75 to 1.25 of it, so that relays that start together do not stay together.
+        sleep(wait * (750 + jitter) / 1000).await;
+        wait = (wait * 2).min(COMPARE_LAST);
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        shared.compare_with_one().await;
+    }
+}
+
+impl Shared {
+    fn turn_keys(&self, gossip: &Gossip) {
+        let now = self.clock.unix().as_secs();
+        let mut ring = lock(&gossip.ring);
+        match ring.turn(now, &mut self.fork_rng()) {
+            Ok(false) => (),
+            Ok(true) => *lock(&self.onion) = ring.secrets().into(),
+            Err(error) => {
+                *lock(&self.onion) = ring.secrets().into();
+                warn!(%error, "onion keys cannot be kept or erased; it is tried again");
+            }
+        }
+    }
+
+    /// Some other relays that can be reached, by chance.
+    fn draw_others(&self, count: usize) -> Vec<RelayId> {
+        let Some(gossip) = &self.gossip else {
+            return Vec::new();
+        };
+        let members = gossip.view.members();
+        let bootstrap = gossip.view.bootstrap().iter().map(|it| it.relay);
+        let mut others: Vec<_> = match members.is_empty() {
+            true => bootstrap.collect(),
+            false => members.iter().map(|member| member.relay).collect(),
+        };
+        others.retain(|relay| *relay != self.id && gossip.view.address_of(relay).is_some());
+        let mut rng = self.fork_rng();
+        let mut drawn = Vec::new();
+        while drawn.len() < count && !others.is_empty() {
+            let at = rng.next_u64() % others.len() as u64;
+            drawn.push(others.swap_remove(usize::try_from(at).unwrap_or_default()));
+        }
+        drawn
+    }
+
+    async fn compare_with_one(self: &Arc<Self>) {
+        let Some(gossip) = &self.gossip else {
+            return;
+        };
+        let Some(relay) = self.draw_others(1).pop() else {
+            return;
+        };
+        let Some((_, link)) = self.link_to(&relay).await else {
+            return;
+        };
+        let way = Way::Link(link);
+        let compared = compare(&gossip.view, &[way.clone()], true).await;
+        let proofs = compared.outcome.proofs.into_iter();
+        gossip
+            .view
+            .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
+        if !compared.newer.is_empty() {
+            if let Err(error) = fetch_snapshot(&gossip.view, &way).await {
+                debug!(%error, "a neighbour's newer snapshot was not taken");
+            }
+        }
+    }
+
+    /// Answers a request about the network.
+    pub(super) async fn answer_directory(self: Arc<Self>, link: Link, asked: IncomingRequest) {
+        let Some(gossip) = &self.gossip else {
+            return;
+        };
+        let from_relay = matches!(link.peer(), Peer::Relay(_));
+        let reply = match Request::decode(&asked.body) {
+            Err(_) => return,
+            Ok(Request::Offer(documents)) if from_relay => {
+                let offered = gossip.view.offered(documents).await;
+                if offered.forged {
+                    // A registered relay that passes forgeries on does not verify what it says.
+                    return link.close(CloseCode::Useless);
+                }
+                taken(&offered)
+            }
+            Ok(Request::Offer(documents)) => {
+                taken(&gossip.view.offered_by_stranger(documents).await)
+            }
+            Ok(request) => gossip.view.answer(&request),
+        };
+        let _ = asked.respond(&reply.encode()).await;
+    }
+}
+
+fn taken(offered: &Offered) -> Reply {
+    let news = u16::try_from(offered.news.len()).unwrap_or(u16::MAX);
+    Reply::Taken { news }
+}
