@@ -36,6 +36,17 @@ use crate::wire::limits::{
 /// How long a bootstrap relay may take to be linked.
 const LINK_TIME: Duration = Duration::from_secs(8);
 
+/// From one comparison to the next.
+const COMPARE: Duration = Duration::from_secs(DIRECTORY_COMPARE_SECONDS);
+
+/// How soon it is tried again.
+struct Pace {
+    /// After a comparison that told too little.
+    failed: Backoff,
+    /// While fewer than three quarters of the relays that count are known.
+    sparse: Backoff,
+}
+
 /// A way, and what keeps it open.
 struct Source {
     way: Way,
@@ -53,7 +64,10 @@ impl Source {
 
 /// Keeps a client's relays up to date, until the client is gone.
 pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) {
-    let mut backoff = Backoff::new(DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP);
+    let mut pace = Pace {
+        failed: Backoff::new(DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP),
+        sparse: Backoff::new(DIRECTORY_RETRY_BASE, COMPARE),
+    };
     let mut next = Instant::now();
     loop {
         let Some(strong) = shared.upgrade() else {
@@ -61,7 +75,7 @@ pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) 
         };
         strong.take_relays(&view, &store);
         if Instant::now() >= next && !strong.is_suspended() {
-            next = Instant::now() + strong.learn(&view, &store, &mut backoff).await;
+            next = Instant::now() + strong.learn(&view, &store, &mut pace).await;
         }
         let turn = strong.until_next_keys();
         let moved = Arc::clone(&strong.moved);
@@ -80,17 +94,22 @@ impl Shared {
         self: &Arc<Self>,
         view: &NetworkView,
         store: &Store,
-        backoff: &mut Backoff,
+        pace: &mut Pace,
     ) -> Duration {
         let learned = self.learn_once(view).await;
         self.take_relays(view, store);
-        if learned && self.knows_relays() {
-            backoff.succeeded();
-            // 0.75 to 1.25 of it, so that nobody can tell when it comes.
-            let jitter = self.fork_rng().next_u32() % 500;
-            return Duration::from_secs(DIRECTORY_COMPARE_SECONDS) * (750 + jitter) / 1000;
+        let rng = &mut self.fork_rng();
+        if !learned || !self.knows_relays() {
+            return pace.failed.failed(rng);
         }
-        backoff.failed(&mut self.fork_rng())
+        pace.failed.succeeded();
+        if view.relays(Trust::Accepted).len() * 4 < view.members().len() * 3 {
+            // The network is young, or its relays have just come back.
+            return pace.sparse.failed(rng);
+        }
+        pace.sparse.succeeded();
+        // 0.75 to 1.25 of it, so that nobody can tell when it comes.
+        COMPARE * (750 + rng.next_u32() % 500) / 1000
     }
 
     /// Whether enough sources have answered.
