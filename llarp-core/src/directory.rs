@@ -22,6 +22,7 @@
     )
 )]
 
+mod allowance;
 mod compare;
 mod memory;
 mod news;
@@ -31,5 +32,5 @@ mod way;
 
 pub use compare::{Comparison, FetchFailed, compare, fetch_snapshot};
 pub use service::DirectoryService;
-pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig};
+pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig, taken};
 pub use way::{AskError, Way};

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::NetworkView;
 use super::way::NAME;
-use crate::registry::message::{Reply, Request};
+use crate::registry::message::Request;
 use crate::tunnel::{BiStream, Caller, Serving, TerminalService};
 use crate::wire::limits::{DIRECTORY_MESSAGE_MAX, STREAM_HEAD_TIME};
 
@@ -39,14 +39,11 @@ async fn serve(view: NetworkView, mut stream: BiStream) {
     let Ok(request) = stream.read_to_end(DIRECTORY_MESSAGE_MAX).await else {
         return;
     };
-    let reply = match Request::decode(&request) {
-        Err(_) => Reply::Nothing,
-        Ok(Request::Offer(documents)) => {
-            let offered = view.offered_by_stranger(documents).await;
-            let news = u16::try_from(offered.news.len()).unwrap_or(u16::MAX);
-            Reply::Taken { news }
-        }
-        Ok(request) => view.answer(&request),
+    let Ok(request) = Request::decode(&request) else {
+        return stream.give_up();
+    };
+    let Some(reply) = view.answer_stranger(request).await else {
+        return stream.give_up();
     };
     if stream.write_all(&reply.encode()).await.is_ok() {
         stream.finish();

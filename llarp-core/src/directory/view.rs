@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+use super::allowance::Allowance;
 use super::memory::{self, Unwritten};
 use super::news::News;
 use crate::clock::Clock;
@@ -94,6 +95,7 @@ pub(super) struct Shared {
     /// Counts changes, for whoever waits for one.
     version: watch::Sender<u64>,
     news: News,
+    strangers: Allowance,
     /// The number of the newest snapshot.
     snapshot: watch::Sender<Option<u64>>,
 }
@@ -148,6 +150,7 @@ impl NetworkView {
             state: Mutex::new(state),
             version: watch::Sender::new(0),
             news: News::default(),
+            strangers: Allowance::new(),
             snapshot: watch::Sender::new(head),
         };
         let shared = Arc::new(shared);
@@ -216,9 +219,21 @@ impl NetworkView {
         offered
     }
 
+    /// What this node answers somebody whom nobody knows; `None` when strangers have asked too much of
+    /// late.
+    pub async fn answer_stranger(&self, request: Request) -> Option<Reply> {
+        if !self.0.strangers.take() {
+            return None;
+        }
+        Some(match request {
+            Request::Offer(documents) => taken(&self.offered_by_stranger(documents).await),
+            request => self.answer(&request),
+        })
+    }
+
     /// Takes what somebody offers whom nobody knows: proof of misbehaviour, one at a time. Nothing
     /// else of strangers counts.
-    pub async fn offered_by_stranger(&self, documents: Vec<Document>) -> Offered {
+    async fn offered_by_stranger(&self, documents: Vec<Document>) -> Offered {
         let is_proof = |document: &Document| matches!(document, Document::Equivocation(_));
         let proof = documents.into_iter().filter(is_proof).take(1);
         self.offered(proof.collect()).await
@@ -422,6 +437,13 @@ impl State {
         let packed = delta.unwrap_or(&self.whole);
         Reply::Snapshot(SnapshotPart::of(packed, ask.offset))
     }
+}
+
+/// What whoever offered is told.
+#[must_use]
+pub fn taken(offered: &Offered) -> Reply {
+    let news = u16::try_from(offered.news.len()).unwrap_or(u16::MAX);
+    Reply::Taken { news }
 }
 
 /// The relays of the newest snapshot, by ascending id.

@@ -21,10 +21,10 @@ use super::Shared;
 use super::keys::KeyRing;
 use super::lock;
 use crate::crypto::identity::{RelayId, SecretKey};
-use crate::directory::{NetworkView, Way, compare, fetch_snapshot};
+use crate::directory::{NetworkView, Way, compare, fetch_snapshot, taken};
 use crate::link::{CloseCode, IncomingRequest, Link, Peer};
-use crate::registry::directory::{Offered, What};
-use crate::registry::message::{Reply, Request};
+use crate::registry::directory::What;
+use crate::registry::message::Request;
 use crate::registry::{Addresses, Descriptor, Document, Family, KeySet, Presence};
 use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS};
 
@@ -272,10 +272,16 @@ impl Shared {
         let Some(gossip) = &self.gossip else {
             return;
         };
-        let from_relay = matches!(link.peer(), Peer::Relay(_));
-        let reply = match Request::decode(&asked.body) {
-            Err(_) => return,
-            Ok(Request::Offer(documents)) if from_relay => {
+        let Ok(request) = Request::decode(&asked.body) else {
+            return;
+        };
+        let reply = match (request, link.peer()) {
+            (request, Peer::Anonymous) => match gossip.view.answer_stranger(request).await {
+                Some(reply) => reply,
+                // Dropped, it is refused: others can be asked.
+                None => return,
+            },
+            (Request::Offer(documents), Peer::Relay(_)) => {
                 let offered = gossip.view.offered(documents).await;
                 if offered.forged {
                     // A registered relay that passes forgeries on does not verify what it says.
@@ -283,16 +289,8 @@ impl Shared {
                 }
                 taken(&offered)
             }
-            Ok(Request::Offer(documents)) => {
-                taken(&gossip.view.offered_by_stranger(documents).await)
-            }
-            Ok(request) => gossip.view.answer(&request),
+            (request, Peer::Relay(_)) => gossip.view.answer(&request),
         };
         let _ = asked.respond(&reply.encode()).await;
     }
-}
-
-fn taken(offered: &Offered) -> Reply {
-    let news = u16::try_from(offered.news.len()).unwrap_or(u16::MAX);
-    Reply::Taken { news }
 }

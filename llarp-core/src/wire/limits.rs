@@ -605,3 +605,11 @@ pub const DIRECTORY_RETRY_BASE: Duration = Duration::from_secs(1);
 
 /// How long at most.
 pub const DIRECTORY_RETRY_CAP: Duration = Duration::from_secs(300);
+
+/// Requests about the network that strangers may make at once, all together: ten cold starts in a
+/// network of 1,000 relays.
+pub const STRANGER_ASKS: u32 = 512;
+
+/// Requests about the network that strangers may make in a second, all together: each costs up to
+/// 0.1 ms and 60 KiB, so that they take a twentieth of a core at most.
+pub const STRANGER_ASKS_A_SECOND: u32 = 500;
