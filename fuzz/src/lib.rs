@@ -1,4 +1,4 @@
-//! Fuzz targets for every parser and every stateful end of `llarp-core`.
+//! Fuzz targets for every parser and every stateful end of `llarp-core`, and for what the daemon reads.
 //!
 //! In: a target's name and bytes. Out: nothing, or a panic, which is a finding. Each target says in
 //! its module what must hold. *Not* here: libFuzzer, which only the binaries under `fuzz_targets/`
@@ -26,6 +26,7 @@ mod keys;
 mod link_message;
 mod path_watch;
 mod registry;
+mod sources;
 mod swarm;
 mod text;
 mod tunnel;
@@ -91,6 +92,8 @@ targets! {
     "registry_snapshot" => registry::snapshot, registry::snapshot_seeds;
     "registry_delta" => registry::delta, registry::delta_seeds;
     "registry_ledger" => registry::ledger_run, registry::ledger_seeds;
+    "network_file" => sources::network_file, sources::network_file_seeds;
+    "oxen_json" => sources::oxen, sources::oxen_seeds;
 }
 
 /// Runs `target` on `bytes`.
