@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::path::{self, BenchError};
-use crate::{demo, relay};
+use crate::{demo, registry, relay};
 
 /// The llarp daemon: onion-routed paths that people can trust with who talks to whom.
 ///
@@ -38,6 +38,9 @@ enum Command {
     /// the same hour. docs/benchmarks.md says what each figure means.
     #[command(subcommand)]
     Bench(Bench),
+    /// Who decides which relays count: make a network's registry, sign it, publish it, look at it.
+    #[command(subcommand)]
+    Registry(registry::args::RegistryCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +81,7 @@ struct RelayArgs {
 /// Runs what the command line asks for, with its text to `out`.
 pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
     let (what, ran) = match cli.command {
+        Command::Registry(command) => return run_registry(command, out),
         Command::Demo => ("demo", demo::run(out).map_err(|error| error.to_string())),
         Command::Relay(args) => {
             let ran = relay::run(&args.into(), out);
@@ -100,6 +104,18 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
         Err(error) => {
             // Nothing is left to do if even this cannot be written.
             let _ = writeln!(out, "\nThe {what} failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Errors go to standard error in one line: what scripts read from standard output is whole or empty.
+fn run_registry(command: registry::args::RegistryCommand, out: &mut dyn Write) -> ExitCode {
+    match registry::run(command, out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do if even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -61,13 +61,28 @@ pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError`]; the old file is then as it was.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let beside = path.with_extension("new");
+    write(path, bytes, 0o600)
+}
+
+/// Writes a file that everybody may read, as atomically as [`write_secret`].
+///
+/// # Errors
+/// [`FileError`]; the old file is then as it was.
+pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write(path, bytes, 0o644)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    // Appended, not in the place of an extension: `a.key` and `a.list` may be written at once.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let written = (|| {
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(mode)
             .open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;

@@ -10,4 +10,6 @@ pub mod client;
 pub mod demo;
 pub mod devnet;
 pub mod files;
+pub mod registry;
 pub mod relay;
+pub mod sources;

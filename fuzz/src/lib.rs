@@ -1,4 +1,4 @@
-//! Fuzz targets for every parser and every stateful end of `llarp-core`.
+//! Fuzz targets for every parser and every stateful end of `llarp-core`, and for what the daemon reads.
 //!
 //! In: a target's name and bytes. Out: nothing, or a panic, which is a finding. Each target says in
 //! its module what must hold. *Not* here: libFuzzer, which only the binaries under `fuzz_targets/`
@@ -27,6 +27,7 @@ mod keys;
 mod link_message;
 mod path_watch;
 mod registry;
+mod sources;
 mod swarm;
 mod text;
 mod tunnel;
@@ -95,6 +96,8 @@ targets! {
     "directory_document" => directory::document, directory::document_seeds;
     "directory_message" => directory::message, directory::message_seeds;
     "directory_sync" => directory::sync, directory::sync_seeds;
+    "network_file" => sources::network_file, sources::network_file_seeds;
+    "oxen_json" => sources::oxen, sources::oxen_seeds;
 }
 
 /// Runs `target` on `bytes`.

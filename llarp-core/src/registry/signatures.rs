@@ -179,6 +179,11 @@ impl Signatures {
         Ok(())
     }
 
+    /// The places of those who signed, ascending.
+    pub(super) fn indices(&self) -> impl ExactSizeIterator<Item = u8> + '_ {
+        self.0.iter().map(|(index, _)| *index)
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         write_u8(writer, "signature count", self.0.len())?;
         for (index, signature) in &self.0 {

@@ -71,6 +71,17 @@ impl SignedSnapshot {
         &self.snapshot
     }
 
+    /// The places in its charter of those who signed, as far as it claims.
+    pub fn signers(&self) -> impl ExactSizeIterator<Item = u8> + '_ {
+        self.signatures.indices()
+    }
+
+    /// The charters that come with it, as far as they claim: those behind the root, up to its own.
+    #[must_use]
+    pub fn charters(&self) -> &[SignedCharter] {
+        &self.charters
+    }
+
     /// Verifies charters and signatures; `chain` may gain charters, also where this fails.
     pub(super) fn verify(self, chain: &mut CharterChain) -> Result<VerifiedSnapshot, Forged> {
         for charter in &self.charters {

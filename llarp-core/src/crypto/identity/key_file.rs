@@ -21,6 +21,8 @@ pub enum KeyKind {
     Identity,
     /// A relay.
     Relay,
+    /// An authority, which signs the registry.
+    Authority,
 }
 
 impl KeyKind {
@@ -28,6 +30,7 @@ impl KeyKind {
         match self {
             Self::Identity => 1,
             Self::Relay => 2,
+            Self::Authority => 3,
         }
     }
 }
