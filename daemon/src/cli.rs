@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,9 +29,10 @@ enum Command {
     Demo,
     /// Run a relay.
     ///
-    /// Its folder holds `relay.key` and `onion.seed`; the list names it and all others, with their
-    /// addresses. The relay serves UDP at its own address of the list, says so in one line, and
-    /// runs until SIGTERM or SIGINT, after which it tells its peers and leaves.
+    /// Its folder holds `relay.key`; onion keys and what it learns of the network are kept there, too.
+    /// The relay serves UDP at its address, says so in one line, and runs until SIGTERM or SIGINT,
+    /// after which it tells its peers and leaves. Other relays let it in once the network's
+    /// authorities have added it to the registry.
     Relay(RelayArgs),
     /// Measure what things cost, on relays of its own over loopback.
     ///
@@ -64,12 +66,15 @@ struct RelayArgs {
     /// The folder with the relay's keys.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// The list of relays.
+    /// The network's file, as its authorities hand it out (`llarpd registry create`).
     #[arg(long, value_name = "FILE")]
-    relays: PathBuf,
-    /// The network's name; relays of different networks never link.
-    #[arg(long, value_name = "NAME")]
-    network: String,
+    network: PathBuf,
+    /// Where the relay is reached, from outside; it serves UDP there.
+    #[arg(long, value_name = "IP:PORT")]
+    address: SocketAddr,
+    /// A signed snapshot of the registry to begin with; without one, bootstrap relays are asked.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
     /// Also stop when standard input ends.
     #[arg(long)]
     until_stdin_ends: bool,
@@ -135,8 +140,9 @@ impl From<RelayArgs> for relay::RelayFiles {
     fn from(args: RelayArgs) -> Self {
         Self {
             dir: args.dir,
-            relays: args.relays,
             network: args.network,
+            address: args.address,
+            snapshot: args.snapshot,
             until_stdin_ends: args.until_stdin_ends,
             bench_services: args.dangerous_bench_services,
         }

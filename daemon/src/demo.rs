@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use llarp_core::client::{Lasting, Path, PathError, ProbeError, TunnelError};
+use llarp_core::client::{Client, Lasting, Path, PathError, ProbeError, TunnelError};
 use llarp_core::path::Want;
 use llarp_core::tunnel::{ServiceName, StreamError, Tunnel, describe};
 use llarp_core::wire::limits::{BUILD_REQUEST_LEN, CELL_LEN};
@@ -15,13 +15,16 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::time::{Instant, timeout};
 
 use crate::client::{self, ClientError};
-use crate::devnet::{Devnet, DevnetError, NETWORK};
+use crate::devnet::{Devnet, DevnetError};
 use crate::relay::fresh;
 
 /// Relays of the demo.
 const RELAYS: usize = 12;
 /// How long the tunnel may take to move: what the protocol promises for a path in use.
 const MOVE_TIME: Duration = Duration::from_secs(10);
+
+/// How long it may take to learn the network.
+const LEARN_TIME: Duration = Duration::from_secs(60);
 
 /// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +77,8 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
 }
 
 async fn scenes(out: &mut dyn Write) -> Result<()> {
-    let mut devnet = start_relays(out)?;
-    let client = client::on_loopback(NETWORK, devnet.list.clone())?;
+    let mut devnet = start_relays(out).await?;
+    let client = learn_scene(out, &devnet).await?;
     let path = client.build(Want::Any).await?;
     show_path(out, &path).await?;
     let terminal = *path.hops().expose().last().ok_or_else(|| no_hops("path"))?;
@@ -83,19 +86,49 @@ async fn scenes(out: &mut dyn Write) -> Result<()> {
     let mut lasting = client.lasting_tunnel(terminal).await?;
     echo_scene(out, &lasting).await?;
     kill_scene(out, &mut devnet, &mut lasting).await?;
-    writeln!(out, "\nAll four scenes went as they should.")?;
+    writeln!(out, "\nAll five scenes went as they should.")?;
     Ok(())
 }
 
-fn start_relays(out: &mut dyn Write) -> Result<Devnet> {
+async fn start_relays(out: &mut dyn Write) -> Result<Devnet> {
     let started = Instant::now();
-    let devnet = Devnet::start(RELAYS)?;
+    let mut devnet = Devnet::start(RELAYS)?;
+    let ready = started.elapsed();
+    devnet.settle().await?;
     writeln!(
         out,
-        "1. {RELAYS} relays run, each a process of its own on a UDP port of 127.0.0.1, ready in {}.",
+        "1. {RELAYS} relays run, each a process of its own on a UDP port of 127.0.0.1, ready in {};\n   \
+         two of three authorities have signed who they are, and each relay has told all others of itself after {}.",
+        millis(ready),
         millis(started.elapsed())
     )?;
     Ok(devnet)
+}
+
+async fn learn_scene(out: &mut dyn Write, devnet: &Devnet) -> Result<Client> {
+    const SCENE: &str = "network";
+    let started = Instant::now();
+    let (client, view) = client::on_loopback(&devnet.network)?;
+    let known = timeout(LEARN_TIME, client.ready()).await;
+    check(SCENE, known.is_ok(), "the network is known after a minute")?;
+    let took = started.elapsed();
+    let snapshot = view.fit().map_err(|error| failed(SCENE, &error))?;
+    let accepted = client.relays().len();
+    check(
+        SCENE,
+        accepted == RELAYS && snapshot.entries().len() == RELAYS,
+        "all relays are known and accepted",
+    )?;
+    writeln!(
+        out,
+        "2. Alice learns the network in {}: whom to trust and {} relays to ask, from a file;\n   \
+         snapshot {} from them; the keys of {accepted} relays, which most of the relays that she asked\n   \
+         through paths gave alike.",
+        millis(took),
+        devnet.network.bootstrap().len(),
+        snapshot.number(),
+    )?;
+    Ok(client)
 }
 
 async fn show_path(out: &mut dyn Write, path: &Path) -> Result<()> {
@@ -105,7 +138,7 @@ async fn show_path(out: &mut dyn Write, path: &Path) -> Result<()> {
     check(SCENE, hops.len() == 3, "a path has three hops")?;
     writeln!(
         out,
-        "2. Alice builds a path: one message of {BUILD_REQUEST_LEN} bytes, one round trip, {}.",
+        "3. Alice builds a path: one message of {BUILD_REQUEST_LEN} bytes, one round trip, {}.",
         millis(path.built_in())
     )?;
     print_hops(out, path).await
@@ -153,7 +186,7 @@ async fn echo_scene(out: &mut dyn Write, lasting: &Lasting) -> Result<()> {
     )?;
     writeln!(
         out,
-        "3. Through a tunnel to the terminal, in cells of {CELL_LEN} bytes: an echo in {}, \
+        "4. Through a tunnel to the terminal, in cells of {CELL_LEN} bytes: an echo in {}, \
          1 MiB there and back in {}.",
         millis(rtt),
         millis(started.elapsed())
@@ -178,7 +211,7 @@ async fn kill_scene(out: &mut dyn Write, devnet: &mut Devnet, lasting: &mut Last
     check(SCENE, pid.is_some_and(is_gone), "it is one no longer")?;
     writeln!(
         out,
-        "4. The middle relay of the tunnel's path is killed (SIGKILL), while Alice sends.\n     killed    {middle}"
+        "5. The middle relay of the tunnel's path is killed (SIGKILL), while Alice sends.\n     killed    {middle}"
     )?;
     let killed = Instant::now();
     let tunnel = lasting.tunnel().clone();

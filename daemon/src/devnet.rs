@@ -1,24 +1,38 @@
-//! A network of one's own on loopback: keys and a list in a folder, a process for each relay.
+//! A network of one's own on loopback: authorities, a registry and keys in a folder, a process for each
+//! relay.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use llarp_core::clock::Clock;
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{RelayId, SecretKey};
-use llarp_core::crypto::secret::Secret;
-use llarp_core::registry::{Addresses, RelayContact, RelayList};
+use llarp_core::registry::{
+    Charter, CharterChain, Epoch, Parameters, Registration, SignedSnapshot, Snapshot, Terms,
+    assign_swarms,
+};
+use llarp_core::wire::limits::VERSION;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use crate::files::{self, FileError};
+use crate::registry::{Bootstrap, NetworkFile};
 use crate::relay;
 
 /// The network's name.
 pub const NETWORK: &str = "devnet";
+
+/// Relays that newcomers ask first; three of them must agree.
+const BOOTSTRAP: usize = 4;
+
+/// How long relays may take to hear of each other.
+const SETTLE_TIME: Duration = Duration::from_secs(60);
 
 /// Why there is no devnet.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +46,17 @@ pub enum DevnetError {
     /// No randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
+    /// Its registry cannot be made.
+    #[error("no registry for the devnet: {0}")]
+    Registry(String),
+    /// The relays did not hear of each other.
+    #[error("relays know {known} of {count} relays after {} s", SETTLE_TIME.as_secs())]
+    NotSettled {
+        /// Relays that the least of them knows.
+        known: u64,
+        /// Relays that there are.
+        count: usize,
+    },
     /// A relay that did not say that it is ready.
     #[error("relay {relay} did not start: it said {said:?}")]
     NotReady {
@@ -45,8 +70,8 @@ pub enum DevnetError {
 /// Relays that run, each in a process of its own. Dropped, they are killed and their files removed.
 #[derive(Debug)]
 pub struct Devnet {
-    /// The list of them.
-    pub list: RelayList,
+    /// What a newcomer has of the network.
+    pub network: NetworkFile,
     relays: Vec<Process>,
     _dir: TempDir,
 }
@@ -78,28 +103,70 @@ impl Devnet {
     fn start_with(count: usize, more: &[&str]) -> Result<Self, DevnetError> {
         let dir = tempfile::Builder::new().prefix("llarp-devnet-").tempdir()?;
         let mut rng = ChaCha20Rng::from_seed(*relay::fresh()?.expose());
-        let mut contacts = Vec::new();
+        let mut relays = Vec::new();
         for (number, port) in free_ports(count)?.into_iter().enumerate() {
-            contacts.push(make_relay(&folder(dir.path(), number), port, &mut rng)?);
+            let key = SecretKey::generate(&mut rng);
+            relay::write_key(&folder(dir.path(), number), &key)?;
+            let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into();
+            let relay = key.relay_id();
+            relays.push(Bootstrap { relay, address });
         }
-        let order: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-        let list = RelayList::new(contacts).map_err(io::Error::other)?;
-        let listed = dir.path().join("relays.list");
-        files::write_secret(&listed, &list.encode())?;
+        let (network, snapshot) = registry(&relays, &mut rng)
+            .map_err(|error| DevnetError::Registry(error.to_string()))?;
+        let place = Files {
+            network: dir.path().join("network"),
+            snapshot: dir.path().join("snapshot"),
+        };
+        files::write_secret(&place.network, network.to_string().as_bytes())?;
+        files::write_secret(&place.snapshot, &snapshot)?;
         let mut devnet = Self {
-            list,
+            network,
             relays: Vec::new(),
             _dir: dir,
         };
-        for (number, id) in order.into_iter().enumerate() {
-            let child = spawn(&folder(devnet._dir.path(), number), &listed, more)?;
-            devnet.relays.push(Process::new(id, child));
+        for (number, relay) in relays.iter().enumerate() {
+            let folder = folder(devnet._dir.path(), number);
+            let child = spawn(&folder, &place, relay.address, more)?;
+            devnet.relays.push(Process::new(relay.relay, child));
         }
         devnet
             .relays
             .iter_mut()
             .try_for_each(Process::await_ready)?;
         Ok(devnet)
+    }
+
+    /// Waits until each relay knows all of them.
+    ///
+    /// # Errors
+    /// [`DevnetError`].
+    pub async fn settle(&mut self) -> Result<(), DevnetError> {
+        let count = self.relays.len();
+        let deadline = Instant::now() + SETTLE_TIME;
+        loop {
+            let known = |process: &mut Process| -> io::Result<u64> {
+                let stats = process.stats()?;
+                Ok(stats.get("known").and_then(Value::as_u64).unwrap_or(0))
+            };
+            let known: Vec<_> = self
+                .relays
+                .iter_mut()
+                .map(known)
+                .collect::<Result<_, _>>()?;
+            let known = known.into_iter().min().unwrap_or(0);
+            if known == count as u64 {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(DevnetError::NotSettled { known, count });
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The relays, running or not.
+    pub fn ids(&self) -> impl Iterator<Item = RelayId> {
+        self.relays.iter().map(|process| process.id)
     }
 
     /// The process of a relay.
@@ -150,7 +217,10 @@ impl Process {
     }
 
     fn await_ready(&mut self) -> Result<(), DevnetError> {
-        let said = self.line()?;
+        let mut said = self.line()?;
+        while said.starts_with("note:") {
+            said = self.line()?;
+        }
         if said.starts_with(&format!("ready {}", self.id)) {
             return Ok(());
         }
@@ -179,17 +249,56 @@ fn folder(dir: &Path, number: usize) -> PathBuf {
     dir.join(format!("relay-{number}"))
 }
 
-fn make_relay(dir: &Path, port: u16, rng: &mut ChaCha20Rng) -> Result<RelayContact, DevnetError> {
-    let (key, seed) = (SecretKey::generate(rng), Secret::random(rng));
-    relay::write_files(dir, &key, &seed)?;
-    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-    let onion = relay::onion_keys(&NetworkId::from_name(NETWORK), &key, &seed);
-    Ok(RelayContact {
-        id: key.relay_id(),
-        addresses: Addresses::new(Some(address), None).map_err(io::Error::other)?,
+/// A registry of three authorities, of whom two have signed the first snapshot.
+fn registry(
+    relays: &[Bootstrap],
+    rng: &mut ChaCha20Rng,
+) -> Result<(NetworkFile, Vec<u8>), Box<dyn std::error::Error>> {
+    let network = NetworkId::from_name(NETWORK);
+    let keys = [(); 3].map(|()| SecretKey::generate(rng));
+    let root = Charter::root(2, keys.iter().map(SecretKey::public))?;
+    let now = Clock::system().unix().as_secs();
+    let mut beacon = [0; 32];
+    rng.fill_bytes(&mut beacon);
+    let terms = Terms {
+        epoch: Epoch::at(now),
+        valid_from: now,
+        valid_until: now + VALIDITY,
+        beacon,
+        charter: 0,
+        minimum_version: VERSION,
+        parameters: Parameters::new(9, 7)?,
+    };
+    let registration = |relay: &Bootstrap| Registration {
+        relay: relay.relay,
+        height: 1,
+        block: relay.relay.0,
         family: None,
-        onion: onion.public(),
-    })
+    };
+    let draft = Snapshot::first(
+        &network,
+        terms,
+        relays.iter().map(registration),
+        assign_swarms,
+    )?;
+    let two = keys.iter().take(2);
+    let signatures = two
+        .map(|key| draft.sign(&network, &root, key))
+        .collect::<Result<Vec<_>, _>>()?;
+    let chain = CharterChain::new(network, root.clone())?;
+    let signed = SignedSnapshot::collect(&chain, draft, signatures)?;
+    let bootstrap = relays.iter().take(BOOTSTRAP).copied().collect();
+    let file = NetworkFile::new(NETWORK, root, bootstrap)?;
+    Ok((file, signed.encode()))
+}
+
+/// Seconds for which a devnet's snapshot is valid: a week, which no devnet lives.
+const VALIDITY: u64 = 7 * 24 * 3600;
+
+/// What all relays of a devnet read.
+struct Files {
+    network: PathBuf,
+    snapshot: PathBuf,
 }
 
 /// Ports that nobody uses now. Somebody else may take one before the relay does, which then says so.
@@ -202,14 +311,16 @@ fn free_ports(count: usize) -> io::Result<Vec<u16>> {
 }
 
 /// This program again, as a relay that ends when its standard input does.
-fn spawn(dir: &Path, listed: &Path, more: &[&str]) -> io::Result<Child> {
+fn spawn(dir: &Path, files: &Files, address: SocketAddr, more: &[&str]) -> io::Result<Child> {
     Command::new(std::env::current_exe()?)
         .arg("relay")
         .arg("--dir")
         .arg(dir)
-        .arg("--relays")
-        .arg(listed)
-        .args(["--network", NETWORK, "--until-stdin-ends"])
+        .arg("--network")
+        .arg(&files.network)
+        .arg("--snapshot")
+        .arg(&files.snapshot)
+        .args(["--address", &address.to_string(), "--until-stdin-ends"])
         .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be used. Says which, and what is wrong with it.
@@ -93,4 +93,16 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         }
     })();
     written.map_err(FileError::io(path))
+}
+
+/// Makes a folder for this user alone, if it is missing.
+///
+/// # Errors
+/// [`FileError`].
+pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.map_err(FileError::io(dir))
 }

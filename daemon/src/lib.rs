@@ -1,8 +1,7 @@
 //! `llarpd`: what node runners and newcomers run.
 //!
-//! In: the command line. Out: text for people, and an exit code for scripts. *Not* here: the
-//! transport, which is `llarp-core`. So far there is one command, [`demo`], and it runs in memory:
-//! links over real sockets are the next stage.
+//! In: the command line. Out: text for people, JSON for programs, and an exit code for scripts. *Not*
+//! here: the transport, which is `llarp-core`.
 
 pub mod bench;
 pub mod cli;
@@ -10,6 +9,8 @@ pub mod client;
 pub mod demo;
 pub mod devnet;
 pub mod files;
+pub mod onion;
 pub mod registry;
 pub mod relay;
 pub mod sources;
+pub mod view;

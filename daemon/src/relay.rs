@@ -1,13 +1,14 @@
 //! `llarpd relay`: one relay, from the files of its folder, until it is told to stop.
 //!
 //! ```text
-//! DIR/relay.key    the relay's key (docs/spec/01-crypto.md §7)
-//! DIR/onion.seed   32 bytes that its onion keys are drawn from
-//! DIR/onion.used   there once the relay has served with those keys
-//! FILE             the list of relays (docs/spec/07-path.md §1)
+//! DIR/relay.key     the relay's key (docs/spec/01-crypto.md §7)
+//! DIR/onion/        seeds of its onion keys (crate::onion)
+//! DIR/store/        what it knows of the network
+//! FILE              the network's file (docs/spec/09-registry.md §10)
 //! ```
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +16,17 @@ use std::time::Duration;
 use llarp_core::build::ReplayCache;
 use llarp_core::clock::Clock;
 use llarp_core::crypto::hash::NetworkId;
-use llarp_core::crypto::identity::{KeyKind, SecretKey, decode_key_file, encode_key_file};
-use llarp_core::crypto::onion_key::OnionSecret;
+use llarp_core::crypto::identity::{KeyKind, RelayId, SecretKey, decode_key_file, encode_key_file};
 use llarp_core::crypto::secret::Secret;
+use llarp_core::directory::{DirectoryService, NetworkView, OpenError};
 use llarp_core::link::{Endpoint, EndpointConfig, Role};
-use llarp_core::registry::RelayList;
-use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig, StartError, Stats};
-use llarp_core::tunnel::Services;
+use llarp_core::registry::directory::Trust;
+use llarp_core::registry::{AddressError, Addresses, Unfit};
+use llarp_core::relay::{Handshakes, KeyRing, Registered, Relay, RelayConfig, StartError, Stats};
+use llarp_core::store::{Store, StoreOptions};
+use llarp_core::tunnel::{Echo, Services};
 use llarp_core::wire::WireError;
-use llarp_core::wire::limits::{KEY_FILE_LEN, RELAY_ENTRY_MAX, RELAYS_MAX};
+use llarp_core::wire::limits::{KEY_FILE_LEN, SIGNED_SNAPSHOT_MAX};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -32,22 +35,27 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::services::with_bench_services;
 use crate::files::{self, FileError};
+use crate::onion::FileKeys;
+use crate::registry::NetworkFile;
+use crate::view;
 
 /// How long a relay that was told to stop waits for its peers to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes of the largest list of relays.
-const LIST_FILE_MAX: usize = 3 + RELAYS_MAX * RELAY_ENTRY_MAX;
+/// Cells a second that a relay says it can carry, until somebody measures it: 25 MB/s.
+const CAPACITY: u32 = 20_000;
 
 /// Where a relay's files are, and when it stops.
 #[derive(Debug)]
 pub struct RelayFiles {
     /// Its folder.
     pub dir: PathBuf,
-    /// The list of relays.
-    pub relays: PathBuf,
-    /// The network's name.
-    pub network: String,
+    /// The network's file.
+    pub network: PathBuf,
+    /// Where it is reached, and what it serves.
+    pub address: SocketAddr,
+    /// A signed snapshot to begin with.
+    pub snapshot: Option<PathBuf>,
     /// Whether it also stops when its standard input ends, so that it does not outlive a parent.
     pub until_stdin_ends: bool,
     /// Whether it offers what benches need, which anybody could use to load it.
@@ -60,16 +68,35 @@ pub enum RelayError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The list does not name it.
-    #[error(
-        "{relay} is not in {}: no other relay would let it in; have it listed first, \
-         or give the folder of a relay that is", list.display()
-    )]
-    NotListed {
-        /// Its name.
-        relay: String,
-        /// The list.
-        list: PathBuf,
+    /// The address cannot be announced.
+    #[error("{address} cannot be a relay's address: {error}")]
+    Address {
+        /// As given.
+        address: SocketAddr,
+        /// Why.
+        error: AddressError,
+    },
+    /// What it knows of the network.
+    #[error(transparent)]
+    View(#[from] OpenError),
+    /// Its store.
+    #[error(transparent)]
+    Store(#[from] llarp_core::store::OpenError),
+    /// The snapshot given is not taken, and there is no other.
+    #[error("{}: {error}", path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: llarp_core::registry::Refused,
+    },
+    /// Its onion keys.
+    #[error("{}: onion keys cannot be kept: {error}; may this user write there, and is there room?", dir.display())]
+    Onion {
+        /// Their folder.
+        dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
     },
     /// The socket, TLS, or the runtime.
     #[error("cannot serve: {0}; is another program using the address?")]
@@ -77,6 +104,9 @@ pub enum RelayError {
     /// The relay's driver.
     #[error("cannot serve: {0}")]
     Start(#[from] StartError),
+    /// A service's name: a bug.
+    #[error("cannot serve: {0}")]
+    Service(#[from] WireError),
     /// The operating system.
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
@@ -85,31 +115,14 @@ pub enum RelayError {
     Randomness(#[from] getrandom::Error),
 }
 
-/// Writes the files of a new relay into `dir`, which is made.
+/// Writes the key of a new relay into `dir`, which is made.
 ///
 /// # Errors
 /// [`FileError`].
-pub fn write_files(dir: &Path, key: &SecretKey, onion: &Secret<32>) -> Result<(), FileError> {
+pub fn write_key(dir: &Path, key: &SecretKey) -> Result<(), FileError> {
     std::fs::create_dir_all(dir).map_err(FileError::io(dir))?;
     let bytes = encode_key_file(key, KeyKind::Relay);
-    files::write_secret(&dir.join("relay.key"), bytes.expose())?;
-    files::write_secret(&dir.join("onion.seed"), onion.expose())
-}
-
-/// The onion keys that a seed stands for.
-#[must_use]
-pub fn onion_keys(network: &NetworkId, key: &SecretKey, seed: &Secret<32>) -> OnionSecret {
-    let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-    OnionSecret::generate(network, &key.relay_id(), &mut rng)
-}
-
-/// Reads a list of relays.
-///
-/// # Errors
-/// [`FileError`].
-pub fn read_list(path: &Path) -> Result<RelayList, FileError> {
-    let bytes = files::read(path, LIST_FILE_MAX)?;
-    RelayList::decode(&bytes).map_err(|error| FileError::malformed(path, &error))
+    files::write_secret(&dir.join("relay.key"), bytes.expose())
 }
 
 /// Runs a relay on this thread until it is told to stop; says on `out` when it is ready.
@@ -126,62 +139,108 @@ pub fn run(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
 }
 
 async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
-    let network = NetworkId::from_name(&files.network);
-    let list = read_list(&files.relays)?;
-    let config = config(files, network, &list)?;
+    let network = NetworkFile::read(&files.network)?;
+    let view = open_view(files, &network, out)?;
+    let config = config(files, network.network(), &view)?;
     let id = config.key.relay_id();
-    let address = list.address_of(&id).ok_or_else(|| RelayError::NotListed {
-        relay: id.to_string(),
-        list: files.relays.clone(),
-    })?;
     let role = Role::Relay {
         key: Arc::clone(&config.key),
-        known: Arc::new(list),
+        known: Arc::new(view.clone()),
     };
-    let endpoint = Endpoint::bind(EndpointConfig::new(role, network, fresh()?), address)?;
+    let config_of = EndpointConfig::new(role, network.network(), fresh()?);
+    let endpoint = Endpoint::bind(config_of, files.address)?;
     let relay = Relay::start(config, endpoint)?;
-    writeln!(out, "ready {id} {address}")?;
+    if let Some(said) = said_of(&view, &id) {
+        writeln!(out, "note: {said}")?;
+    }
+    writeln!(out, "ready {id} {}", files.address)?;
     out.flush()?;
     tokio::select! {
         stopped = told_to_stop() => stopped?,
-        asked = answer_stdin(&relay, out), if files.until_stdin_ends => asked?,
+        asked = answer_stdin(&relay, &view, out), if files.until_stdin_ends => asked?,
     }
     relay.drain(PATIENCE).await;
     Ok(())
 }
 
+/// What an operator should know who wonders why nobody uses the relay.
+fn said_of(view: &NetworkView, id: &RelayId) -> Option<String> {
+    match view.fit() {
+        Err(Unfit::Empty) => Some(
+            "no snapshot of the registry yet: one is fetched from the bootstrap relays".to_owned(),
+        ),
+        Err(unfit) => Some(unfit.to_string()),
+        Ok(snapshot) if snapshot.get(id).is_none() => Some(format!(
+            "snapshot {} does not name {id}: no other relay lets it in before the authorities have added it",
+            snapshot.number()
+        )),
+        Ok(_) => None,
+    }
+}
+
+fn open_view(
+    files: &RelayFiles,
+    network: &NetworkFile,
+    out: &mut dyn Write,
+) -> Result<NetworkView, RelayError> {
+    let store = Store::open(&files.dir.join("store"), StoreOptions::default())?;
+    let view = view::open(network, store)?;
+    let Some(path) = &files.snapshot else {
+        return Ok(view);
+    };
+    let bytes = files::read(path, SIGNED_SNAPSHOT_MAX)?;
+    match view.offer_snapshot(&bytes) {
+        Ok(_) => Ok(view),
+        // The last good one is still there.
+        Err(error) if !view.members().is_empty() => {
+            writeln!(out, "note: {}: {error}", path.display())?;
+            Ok(view)
+        }
+        Err(error) => {
+            let path = path.clone();
+            Err(RelayError::Snapshot { path, error })
+        }
+    }
+}
+
 fn config(
     files: &RelayFiles,
     network: NetworkId,
-    list: &RelayList,
+    view: &NetworkView,
 ) -> Result<RelayConfig, RelayError> {
     let path = files.dir.join("relay.key");
     let key = decode_key_file(&files::read(&path, KEY_FILE_LEN)?, KeyKind::Relay)
         .map_err(|error| FileError::malformed(&path, &error))?;
-    let path = files.dir.join("onion.seed");
-    let mut seed: [u8; 32] = (files::read(&path, 32)?.try_into())
-        .map_err(|_| FileError::malformed(&path, &"fewer than 32 bytes"))?;
-    let onion = onion_keys(&network, &key, &Secret::take(&mut seed));
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
-    let used = files.dir.join("onion.used");
+    let ring = ring(files, network, &key, &mut rng)?;
     // Builds to keys that served before could be replays: a restarted relay takes none for the
     // five minutes that their stamps are good for (docs/spec/03-build.md §5).
-    let replays = if used.try_exists().map_err(FileError::io(&used))? {
+    let replays = if ring.found() {
         ReplayCache::after_restart(clock.minute(), &mut rng)
     } else {
-        files::write_secret(&used, &[])?;
         ReplayCache::for_fresh_keys(&mut rng)
     };
-    let services = services(&key, files.bench_services)
-        .map_err(|error| FileError::malformed(&path, &error))?;
+    let address = files.address;
+    let addresses = match address {
+        SocketAddr::V4(v4) => Addresses::new(Some(v4), None),
+        SocketAddr::V6(v6) => Addresses::new(None, Some(v6)),
+    };
+    let addresses = addresses.map_err(|error| RelayError::Address { address, error })?;
+    let services = services(&key, view, files.bench_services)?;
     Ok(RelayConfig {
         network,
         key: Arc::new(key),
-        registered: None,
-        onion: vec![onion],
+        registered: Some(Registered {
+            view: view.clone(),
+            addresses,
+            family: None,
+            capacity: CAPACITY,
+            ring,
+        }),
+        onion: Vec::new(),
         replays,
-        directory: Arc::new(list.clone()),
+        directory: Arc::new(view.clone()),
         clock,
         seed: fresh()?,
         handshakes: Handshakes::OtherThreads,
@@ -189,12 +248,27 @@ fn config(
     })
 }
 
-fn services(key: &SecretKey, bench: bool) -> Result<Services, WireError> {
-    let services = Services::of_relay(key.relay_id())?;
+fn ring(
+    files: &RelayFiles,
+    network: NetworkId,
+    key: &SecretKey,
+    rng: &mut ChaCha20Rng,
+) -> Result<KeyRing, RelayError> {
+    let dir = files.dir.join("onion");
+    let keys = Arc::new(FileKeys::open(&dir)?);
+    let unix = Clock::system().unix().as_secs();
+    KeyRing::open(network, key.relay_id(), keys, unix, rng)
+        .map_err(|error| RelayError::Onion { dir, error })
+}
+
+fn services(key: &SecretKey, view: &NetworkView, bench: bool) -> Result<Services, WireError> {
+    let mut services = Services::new()
+        .with(Arc::new(Echo))?
+        .with(Arc::new(DirectoryService::new(view.clone())))?;
     if bench {
-        return with_bench_services(services);
+        services = with_bench_services(services)?;
     }
-    Ok(services)
+    services.described(key.relay_id())
 }
 
 /// 32 bytes that nobody else knows.
@@ -218,18 +292,18 @@ async fn told_to_stop() -> io::Result<()> {
 }
 
 /// Answers `stats` on standard input with the relay's counts, until it ends.
-async fn answer_stdin(relay: &Relay, out: &mut dyn Write) -> io::Result<()> {
+async fn answer_stdin(relay: &Relay, view: &NetworkView, out: &mut dyn Write) -> io::Result<()> {
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         if line == "stats" {
-            writeln!(out, "{}", stats_json(&relay.stats()))?;
+            writeln!(out, "{}", stats_json(&relay.stats(), view))?;
             out.flush()?;
         }
     }
     Ok(())
 }
 
-fn stats_json(stats: &Stats) -> Value {
+fn stats_json(stats: &Stats, view: &NetworkView) -> Value {
     json!({
         "forwarded": stats.forwarded,
         "answered": stats.answered,
@@ -244,5 +318,7 @@ fn stats_json(stats: &Stats) -> Value {
         "links": stats.links,
         "paths": stats.paths,
         "queued": stats.queued,
+        "members": view.members().len(),
+        "known": view.relays(Trust::Held).len(),
     })
 }

@@ -4,6 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use llarp_core::crypto::identity::SecretKey;
+use llarp_core::registry::Charter;
+use llarp_daemon::registry::NetworkFile;
+use llarp_daemon::relay::write_key;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
 fn llarpd(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_llarpd"))
         .args(args)
@@ -23,10 +30,11 @@ fn the_demo_builds_a_path_kills_a_relay_and_goes_on() {
     assert!(output.status.success(), "{said}");
     for line in [
         "12 relays run",
+        "Alice learns the network",
         "Alice builds a path",
         "an echo in",
         "is killed (SIGKILL)",
-        "All four scenes went as they should.",
+        "All five scenes went as they should.",
     ] {
         assert!(said.contains(line), "{line:?} is missing in:\n{said}");
     }
@@ -65,29 +73,51 @@ fn nothing_outlives_a_demo_that_is_killed() {
 #[test]
 fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    let list = dir.path().join("relays.list");
-    fs::write(&list, b"\x01\x00\x00").unwrap();
-    let relay = |dir: &Path, list: &Path| {
-        let (dir, list) = (dir.to_str().unwrap(), list.to_str().unwrap());
-        llarpd(&["relay", "--dir", dir, "--relays", list, "--network", "test"])
+    let network = dir.path().join("network");
+    let mut rng = ChaCha20Rng::from_seed([1; 32]);
+    let key = SecretKey::generate(&mut rng);
+    let root = Charter::root(1, [key.public()]).unwrap();
+    let file = NetworkFile::new("test", root, vec![]).unwrap();
+    fs::write(&network, file.to_string()).unwrap();
+    let relay_at = |network: &Path, address: &str| {
+        let (dir, network) = (dir.path().to_str().unwrap(), network.to_str().unwrap());
+        let args = ["--dir", dir, "--network", network, "--address", address];
+        llarpd(&[&["relay"], &args[..]].concat())
     };
-    for (output, expected) in [
-        (
-            relay(dir.path(), Path::new("/nowhere/list")),
-            "/nowhere/list: No such file",
-        ),
-        (relay(dir.path(), &list), "relay.key: No such file"),
-    ] {
-        assert!(!output.status.success());
-        assert!(text(&output).contains(expected), "{}", text(&output));
-    }
-    fs::write(dir.path().join("relay.key"), [0; 74]).unwrap();
-    let output = relay(dir.path(), &list);
-    assert!(
-        !output.status.success() && text(&output).contains("magic"),
-        "{}",
-        text(&output)
+    let relay = |network: &Path| relay_at(network, "127.0.0.1:0");
+    let fails = |output: Output, expected: &str| {
+        let said = text(&output);
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains(expected), "{expected:?} is missing in {said}");
+    };
+    fails(
+        relay(Path::new("/nowhere/network")),
+        "/nowhere/network: No such file",
     );
+    fails(relay(&network), "relay.key: No such file");
+    fs::write(dir.path().join("relay.key"), [0; 74]).unwrap();
+    fails(relay(&network), "magic");
+    write_key(dir.path(), &key).unwrap();
+    fails(
+        relay(&network),
+        "127.0.0.1:0 cannot be a relay's address: port 0",
+    );
+    fs::write(dir.path().join("half"), [1; 100]).unwrap();
+    let (dir_name, half) = (dir.path().to_str().unwrap(), dir.path().join("half"));
+    let of_half = [
+        "--network",
+        network.to_str().unwrap(),
+        "--address",
+        "127.0.0.1:9",
+    ];
+    let with_half = [
+        "relay",
+        "--dir",
+        dir_name,
+        "--snapshot",
+        half.to_str().unwrap(),
+    ];
+    fails(llarpd(&[&with_half[..], &of_half[..]].concat()), "half: ");
     let help = llarpd(&["relay", "--help"]);
     assert!(help.status.success() && text(&help).contains("relay.key"));
 }

@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use llarp_core::client::{Client, Path, PathError, TunnelError};
-use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::RelayId;
 use llarp_core::link::{DialError, Endpoint, EndpointConfig, Role, StartError};
 use llarp_core::path::Want;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 use super::measure::{quantile, sorted};
 use super::{Report, process, services};
 use crate::client::{self, ClientError};
-use crate::devnet::{Devnet, DevnetError, NETWORK};
+use crate::devnet::{Devnet, DevnetError};
 use crate::relay::fresh;
 
 /// Relays of the network that is measured: those that tor's has besides its authorities.
@@ -121,7 +120,9 @@ async fn measure(options: Options, progress: &mut dyn Write) -> Result<Report> {
     for rep in 1..=options.reps {
         writeln!(progress, "repetition {rep} of {}", options.reps)?;
         let mut devnet = Devnet::start_for_bench(RELAYS)?;
-        let client = client::on_loopback(NETWORK, devnet.list.clone())?;
+        devnet.settle().await?;
+        let (client, _) = client::on_loopback(&devnet.network)?;
+        client.ready().await;
         builds(&client, &mut taken).await?;
         round_trips(&client, &mut taken).await?;
         transfer(&client, &mut devnet, options.mib, &mut taken).await?;
@@ -241,11 +242,15 @@ impl Counted {
 
 /// What relays keep for paths and links that nobody uses.
 async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
-    let relay = devnet.list.iter().next().ok_or(BenchError::NoProcess)?;
-    let pid = devnet.pid(&relay.id).ok_or(BenchError::NoProcess)?;
+    let relay = devnet.ids().next().ok_or(BenchError::NoProcess)?;
+    let pid = devnet.pid(&relay).ok_or(BenchError::NoProcess)?;
+    let first = devnet.network.bootstrap().first();
+    let address = first.ok_or(BenchError::NoProcess)?.address;
     let mut clients = Vec::new();
     for _ in 0..IDLE_CLIENTS {
-        clients.push(client::on_loopback(NETWORK, devnet.list.clone())?);
+        let (client, _) = client::on_loopback(&devnet.network)?;
+        client.ready().await;
+        clients.push(client);
     }
     let mut clients_in_turn = clients.iter().cycle();
     let mut next = || clients_in_turn.next().ok_or(BenchError::NoProcess);
@@ -271,14 +276,10 @@ async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
     let before = process::private_bytes(pid)?;
     let mut from = Ipv4Addr::new(127, 0, 1, 1);
     while links.len() < IDLE_LINKS {
-        let config = EndpointConfig::new(Role::Client, NetworkId::from_name(NETWORK), fresh()?);
+        let config = EndpointConfig::new(Role::Client, devnet.network.network(), fresh()?);
         let endpoint = Endpoint::bind(config, SocketAddr::from((from, 0)))?;
         for _ in 0..LINKS_FROM_ONE {
-            links.push(
-                endpoint
-                    .dial(&relay.id, relay.addresses.preferred())
-                    .await?,
-            );
+            links.push(endpoint.dial(&relay, address).await?);
         }
         endpoints.push(endpoint);
         from = Ipv4Addr::from(u32::from(from) + 1);
@@ -290,7 +291,7 @@ async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
 }
 
 fn all_private_bytes(devnet: &Devnet) -> Result<u64> {
-    let pids = devnet.list.iter().map(|relay| devnet.pid(&relay.id));
+    let pids = devnet.ids().map(|relay| devnet.pid(&relay));
     let bytes = pids.map(|pid| Ok(process::private_bytes(pid.ok_or(BenchError::NoProcess)?)?));
     bytes.sum()
 }
