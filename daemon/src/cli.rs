@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::path::{self, BenchError};
+use crate::sources::Source;
 use crate::{demo, registry, relay};
 
 /// The llarp daemon: onion-routed paths that people can trust with who talks to whom.
@@ -27,6 +28,14 @@ enum Command {
     ///
     /// Exits with 0 only if every scene went as it should.
     Demo,
+    /// Make a relay's key in a folder, and print the relay's name.
+    ///
+    /// The name is what the network's authorities add to the registry.
+    Keygen {
+        /// The folder, which is made if it is missing.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Run a relay.
     ///
     /// Its folder holds `relay.key`; onion keys and what it learns of the network are kept there, too.
@@ -72,9 +81,10 @@ struct RelayArgs {
     /// Where the relay is reached, from outside; it serves UDP there.
     #[arg(long, value_name = "IP:PORT")]
     address: SocketAddr,
-    /// A signed snapshot of the registry to begin with; without one, bootstrap relays are asked.
-    #[arg(long, value_name = "FILE")]
-    snapshot: Option<PathBuf>,
+    /// Where snapshots of the registry are published: a file, a folder, or http://…; looked at now and
+    /// then. Without one, other relays are asked.
+    #[arg(long, value_name = "PATH|URL", value_parser = Source::parse)]
+    registry: Option<Source>,
     /// Also stop when standard input ends.
     #[arg(long)]
     until_stdin_ends: bool,
@@ -88,6 +98,10 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
     let (what, ran) = match cli.command {
         Command::Registry(command) => return run_registry(command, out),
         Command::Demo => ("demo", demo::run(out).map_err(|error| error.to_string())),
+        Command::Keygen { dir } => {
+            let ran = relay::keygen(&dir, out);
+            ("key", ran.map_err(|error| error.to_string()))
+        }
         Command::Relay(args) => {
             let ran = relay::run(&args.into(), out);
             ("relay", ran.map_err(|error| error.to_string()))
@@ -142,7 +156,7 @@ impl From<RelayArgs> for relay::RelayFiles {
             dir: args.dir,
             network: args.network,
             address: args.address,
-            snapshot: args.snapshot,
+            registry: args.registry,
             until_stdin_ends: args.until_stdin_ends,
             bench_services: args.dangerous_bench_services,
         }

@@ -318,7 +318,7 @@ fn spawn(dir: &Path, files: &Files, address: SocketAddr, more: &[&str]) -> io::R
         .arg(dir)
         .arg("--network")
         .arg(&files.network)
-        .arg("--snapshot")
+        .arg("--registry")
         .arg(&files.snapshot)
         .args(["--address", &address.to_string(), "--until-stdin-ends"])
         .args(more)

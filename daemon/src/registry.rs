@@ -43,7 +43,8 @@ pub use network_file::{
     BOOTSTRAPS_MAX, Bootstrap, NETWORK_FILE_MAX, NetworkFile, NetworkFileError,
 };
 
-use std::io::Write;
+use core::future::Future;
+use std::io::{self, Write};
 
 use args::RegistryCommand;
 
@@ -66,4 +67,14 @@ pub fn run(command: RegistryCommand, out: &mut dyn Write) -> Result<(), Registry
         RegistryCommand::Fetch(args) => fetch::fetch(&args, out),
         RegistryCommand::Show(args) => show::show(&args, out),
     }
+}
+
+/// Waits for what is fetched, but for no lookup that was given up.
+fn wait_for<T>(fetched: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let got = runtime.block_on(fetched);
+    runtime.shutdown_background();
+    Ok(got)
 }

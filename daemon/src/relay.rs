@@ -26,21 +26,26 @@ use llarp_core::relay::{Handshakes, KeyRing, Registered, Relay, RelayConfig, Sta
 use llarp_core::store::{Store, StoreOptions};
 use llarp_core::tunnel::{Echo, Services};
 use llarp_core::wire::WireError;
-use llarp_core::wire::limits::{KEY_FILE_LEN, SIGNED_SNAPSHOT_MAX};
+use llarp_core::wire::limits::KEY_FILE_LEN;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::bench::services::with_bench_services;
 use crate::files::{self, FileError};
 use crate::onion::FileKeys;
 use crate::registry::NetworkFile;
+use crate::sources::{RefreshError, Source};
 use crate::view;
 
 /// How long a relay that was told to stop waits for its peers to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a relay looks for a newer snapshot.
+const REGISTRY_PACE: Duration = Duration::from_secs(600);
 
 /// Cells a second that a relay says it can carry, until somebody measures it: 25 MB/s.
 const CAPACITY: u32 = 20_000;
@@ -54,8 +59,8 @@ pub struct RelayFiles {
     pub network: PathBuf,
     /// Where it is reached, and what it serves.
     pub address: SocketAddr,
-    /// A signed snapshot to begin with.
-    pub snapshot: Option<PathBuf>,
+    /// Where snapshots of the registry are published. None: other relays are asked.
+    pub registry: Option<Source>,
     /// Whether it also stops when its standard input ends, so that it does not outlive a parent.
     pub until_stdin_ends: bool,
     /// Whether it offers what benches need, which anybody could use to load it.
@@ -68,6 +73,12 @@ pub enum RelayError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is a key already.
+    #[error("{} is there already: a relay keeps its key; give another folder for another relay", path.display())]
+    HasKey {
+        /// Where.
+        path: PathBuf,
+    },
     /// The address cannot be announced.
     #[error("{address} cannot be a relay's address: {error}")]
     Address {
@@ -82,14 +93,9 @@ pub enum RelayError {
     /// Its store.
     #[error(transparent)]
     Store(#[from] llarp_core::store::OpenError),
-    /// The snapshot given is not taken, and there is no other.
-    #[error("{}: {error}", path.display())]
-    Snapshot {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: llarp_core::registry::Refused,
-    },
+    /// The source of snapshots gives none that is good, and there is no other.
+    #[error("no snapshot of the registry: {0}")]
+    Registry(#[from] RefreshError),
     /// Its onion keys.
     #[error("{}: onion keys cannot be kept: {error}; may this user write there, and is there room?", dir.display())]
     Onion {
@@ -125,6 +131,21 @@ pub fn write_key(dir: &Path, key: &SecretKey) -> Result<(), FileError> {
     files::write_secret(&dir.join("relay.key"), bytes.expose())
 }
 
+/// Makes a relay's key in `dir`, and says its name on `out`.
+///
+/// # Errors
+/// [`RelayError::HasKey`] rather than losing a key that is there.
+pub fn keygen(dir: &Path, out: &mut dyn Write) -> Result<(), RelayError> {
+    let path = dir.join("relay.key");
+    if path.try_exists().map_err(FileError::io(&path))? {
+        return Err(RelayError::HasKey { path });
+    }
+    let key = SecretKey::generate(&mut ChaCha20Rng::from_seed(*fresh()?.expose()));
+    write_key(dir, &key)?;
+    writeln!(out, "{}", key.relay_id())?;
+    Ok(())
+}
+
 /// Runs a relay on this thread until it is told to stop; says on `out` when it is ready.
 ///
 /// # Errors
@@ -140,7 +161,7 @@ pub fn run(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
 
 async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
     let network = NetworkFile::read(&files.network)?;
-    let view = open_view(files, &network, out)?;
+    let view = open_view(files, &network, out).await?;
     let config = config(files, network.network(), &view)?;
     let id = config.key.relay_id();
     let role = Role::Relay {
@@ -155,6 +176,9 @@ async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError
     }
     writeln!(out, "ready {id} {}", files.address)?;
     out.flush()?;
+    if let Some(source) = files.registry.clone() {
+        tokio::spawn(keep_registry(view.clone(), source));
+    }
     tokio::select! {
         stopped = told_to_stop() => stopped?,
         asked = answer_stdin(&relay, &view, out), if files.until_stdin_ends => asked?,
@@ -178,27 +202,36 @@ fn said_of(view: &NetworkView, id: &RelayId) -> Option<String> {
     }
 }
 
-fn open_view(
+async fn open_view(
     files: &RelayFiles,
     network: &NetworkFile,
     out: &mut dyn Write,
 ) -> Result<NetworkView, RelayError> {
     let store = Store::open(&files.dir.join("store"), StoreOptions::default())?;
     let view = view::open(network, store)?;
-    let Some(path) = &files.snapshot else {
+    let Some(source) = &files.registry else {
         return Ok(view);
     };
-    let bytes = files::read(path, SIGNED_SNAPSHOT_MAX)?;
-    match view.offer_snapshot(&bytes) {
-        Ok(_) => Ok(view),
-        // The last good one is still there.
-        Err(error) if !view.members().is_empty() => {
-            writeln!(out, "note: {}: {error}", path.display())?;
-            Ok(view)
+    if let Err(error) = view::refresh(&view, source).await {
+        if view.members().is_empty() {
+            return Err(error.into());
         }
-        Err(error) => {
-            let path = path.clone();
-            Err(RelayError::Snapshot { path, error })
+        // The last good one is still there.
+        writeln!(out, "note: {error}")?;
+    }
+    Ok(view)
+}
+
+/// Looks for newer snapshots, for as long as the relay runs.
+async fn keep_registry(view: NetworkView, source: Source) {
+    loop {
+        sleep(REGISTRY_PACE).await;
+        if let Err(error) = view::refresh(&view, &source).await {
+            // Nothing is left to do if even this cannot be written.
+            let _ = writeln!(
+                io::stderr(),
+                "note: the last good snapshot is used: {error}"
+            );
         }
     }
 }

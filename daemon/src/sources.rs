@@ -128,7 +128,7 @@ impl Source {
 }
 
 /// Brings `ledger` up to date from `source` at the time `now`, in seconds since 1970: by the delta if it
-/// begins with what the ledger has, else by the whole snapshot.
+/// begins with what the ledger has, or leads to it, else by the whole snapshot.
 ///
 /// # Errors
 /// [`RefreshError`]; then the ledger is as it was.
@@ -163,7 +163,7 @@ async fn useful_delta(ledger: &Ledger, source: &Source) -> Option<Vec<u8>> {
     let have = ledger.head()?.hash;
     let bytes = source.delta().await.ok()??;
     let delta = Delta::decode(&bytes).ok()?;
-    (delta.base() == have).then_some(bytes)
+    (delta.base() == have || delta.target() == have).then_some(bytes)
 }
 
 /// A whole file of at most `max` bytes: it may grow while it is read.

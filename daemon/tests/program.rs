@@ -7,7 +7,6 @@ use std::process::{Command, Output, Stdio};
 use llarp_core::crypto::identity::SecretKey;
 use llarp_core::registry::Charter;
 use llarp_daemon::registry::NetworkFile;
-use llarp_daemon::relay::write_key;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -97,7 +96,11 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
     fails(relay(&network), "relay.key: No such file");
     fs::write(dir.path().join("relay.key"), [0; 74]).unwrap();
     fails(relay(&network), "magic");
-    write_key(dir.path(), &key).unwrap();
+    fs::remove_file(dir.path().join("relay.key")).unwrap();
+    let keygen = || llarpd(&["keygen", "--dir", dir.path().to_str().unwrap()]);
+    let made = keygen();
+    assert!(made.status.success() && text(&made).trim_end().ends_with(".snode"));
+    fails(keygen(), "relay.key is there already");
     fails(
         relay(&network),
         "127.0.0.1:0 cannot be a relay's address: port 0",
@@ -114,10 +117,10 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
         "relay",
         "--dir",
         dir_name,
-        "--snapshot",
+        "--registry",
         half.to_str().unwrap(),
     ];
-    fails(llarpd(&[&with_half[..], &of_half[..]].concat()), "half: ");
+    fails(llarpd(&[&with_half[..], &of_half[..]].concat()), "no snapshot of the registry: ");
     let help = llarpd(&["relay", "--help"]);
     assert!(help.status.success() && text(&help).contains("relay.key"));
 }

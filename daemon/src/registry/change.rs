@@ -9,7 +9,7 @@ use super::args::{Add, Import, Remove};
 use super::error::misuse;
 use super::folder::Folder;
 use super::pending::Noted;
-use super::{RegistryError, pending::Pending};
+use super::{RegistryError, pending::Pending, wait_for};
 use crate::sources::http::{HttpUrl, Reach};
 use crate::sources::{SourceError, oxen};
 
@@ -60,10 +60,7 @@ pub(super) fn import(args: &Import, out: &mut dyn Write) -> Result<(), RegistryE
         true => Reach::Anywhere,
         false => Reach::Loopback,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let imported = runtime.block_on(oxen::registrations(url, reach))?;
+    let imported = wait_for(oxen::registrations(url, reach))??;
     let tally = merge(&mut folder, &imported.relays);
     let had = folder.newest().map_or(0, |newest| newest.entries().len());
     if tally.leave > had / 3 && !args.dangerous_remove_many {

@@ -7,7 +7,7 @@ use llarp_core::registry::{Changed, Ledger};
 use super::args::Fetch;
 use super::folder::{read_ledger, write};
 use super::text::span;
-use super::{NetworkFile, RegistryError};
+use super::{NetworkFile, RegistryError, wait_for};
 use crate::sources::{Source, SourceError, refresh};
 
 pub(super) fn fetch(args: &Fetch, out: &mut dyn Write) -> Result<(), RegistryError> {
@@ -15,10 +15,7 @@ pub(super) fn fetch(args: &Fetch, out: &mut dyn Write) -> Result<(), RegistryErr
     let mut ledger = read_ledger(&args.known.ledger, &network)?;
     let source = Source::parse(&args.from).map_err(SourceError::from)?;
     let now = args.known.time.now();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let refreshed = runtime.block_on(refresh(&mut ledger, &source, now));
+    let refreshed = wait_for(refresh(&mut ledger, &source, now))?;
     let refreshed = refreshed.map_err(|error| {
         let kept = kept(&ledger);
         RegistryError::Fetch { error, kept }

@@ -74,10 +74,13 @@ impl Folder {
         remove(&self.draft())
     }
 
-    /// Keeps the ledger with what was published; draft and changes are done.
-    pub(super) fn save_published(&self) -> Result<(), FileError> {
+    /// Keeps the ledger with what was published; the draft and what it changed are done.
+    pub(super) fn save_published(&mut self) -> Result<(), FileError> {
         write(&self.dir.join("ledger"), &self.ledger.encode())?;
-        remove(&self.dir.join("pending"))?;
+        if let Some(newest) = self.ledger.current() {
+            self.pending.settle(newest);
+        }
+        self.save_pending()?;
         remove(&self.dir.join("charter"))?;
         remove(&self.draft())
     }

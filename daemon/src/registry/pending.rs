@@ -82,6 +82,14 @@ impl Pending {
         }
     }
 
+    /// Drops what `newest` has brought; what was noted behind its draft stays.
+    pub fn settle(&mut self, newest: &Snapshot) {
+        let known = |relay: &RelayId| newest.get(relay).map(|entry| entry.registration());
+        self.set
+            .retain(|relay, registration| known(relay) != Some(*registration));
+        self.remove.retain(|relay| known(relay).is_some());
+    }
+
     /// Relays that will be as this says.
     #[must_use]
     pub const fn wanted(&self) -> &BTreeMap<RelayId, Registration> {

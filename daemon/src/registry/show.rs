@@ -58,12 +58,13 @@ pub(super) fn show(args: &Show, out: &mut dyn Write) -> Result<(), RegistryError
         }
         Err(error) => match read_ledger(&args.file, &network) {
             Ok(ledger) => Shown::of(&ledger, "ledger"),
-            // A file that is one of ours, but of another network, says so itself.
-            Err(_) if bytes.first() != Some(&1) => {
-                let what = format!("no snapshot, draft or ledger ({error}); give one of these");
+            Err(_) => {
+                let what = format!(
+                    "no whole snapshot, draft or ledger of this network ({error}); \
+                     get it again, or give another file"
+                );
                 return Err(FileError::malformed(&args.file, &what).into());
             }
-            Err(error) => return Err(error),
         },
     };
     match shown {

@@ -277,6 +277,67 @@ fn changes_are_checked_and_can_be_taken_back() {
 }
 
 #[test]
+fn what_is_noted_behind_a_draft_waits_for_the_next() {
+    let world = World::with_relays(3);
+    let next = NOON + DAY;
+    world.add(4).good();
+    world.run(&format!("remove --dir net {}", relay(1))).good();
+    world.draft(next).good();
+    world.add(5).good();
+    world.run(&format!("remove --dir net {}", relay(2))).good();
+    world.sign("a", next, "--yes").good();
+    world.sign("b", next, "--yes").good();
+    world.put_together(&["a", "b"], next).good();
+    let listed = world.run("relays --dir net").good();
+    assert!(
+        listed.contains("3 relays; with the next snapshot 1 joining, 0 changing, 1 leaving."),
+        "{listed}"
+    );
+}
+
+#[test]
+fn two_drafts_of_a_day_have_one_beacon() {
+    let world = World::with_relays(3);
+    let beacon = world.show_json("www/snapshot", NOON)["beacon"].clone();
+    world.add(4).good();
+    world.publish(NOON + 600);
+    let again = world.show_json("www/snapshot", NOON);
+    assert_eq!((&again["number"], &again["beacon"]), (&1.into(), &beacon));
+    let other = format!(
+        "draft --dir net --dangerous-now {} --beacon {}",
+        NOON + 1200,
+        block(1)
+    );
+    world.run(&other).says(&["has a beacon already"]);
+    world.publish(NOON + DAY);
+    assert_ne!(world.show_json("www/snapshot", NOON)["beacon"], beacon);
+}
+
+#[test]
+fn sizes_of_swarms_are_said_once_and_stay() {
+    let world = World::new();
+    for number in 1..=12 {
+        world.add(number).good();
+    }
+    let draft = format!("draft --dir net --dangerous-now {NOON} --target 5 --least 3");
+    let said = world.run(&draft).good();
+    assert!(
+        said.contains("2 of 6 relays; made for 5, refilled below 3"),
+        "{said}"
+    );
+    world.sign("a", NOON, "--yes").good();
+    world.sign("b", NOON, "--yes").good();
+    world.put_together(&["a", "b"], NOON).good();
+    let said = world.draft(NOON + DAY).good();
+    assert!(said.contains("made for 5, refilled below 3"), "{said}");
+    world
+        .run(&format!(
+            "draft --dir net --dangerous-now {NOON} --target 3"
+        ))
+        .says(&["no draft", "least size"]);
+}
+
+#[test]
 fn a_key_is_for_its_owner_only_and_never_overwritten() {
     let world = World::new();
     let mode = std::fs::metadata(world.path("a/key"))

@@ -203,7 +203,9 @@ fn show_says_what_a_file_is_not() {
         ))
     };
     world.write("x", b"something else");
-    show("x").says(&["no snapshot, draft or ledger"]);
+    show("x").says(&["no whole snapshot, draft or ledger", "give another file"]);
+    world.write("x", &all[2][..all[2].len() - 1]);
+    show("x").says(&["no whole snapshot", "get it again"]);
     let mut forged = all[2].clone();
     *forged.last_mut().unwrap() ^= 1;
     world.write("x", &forged);

@@ -102,7 +102,7 @@ pub async fn fetch_snapshot(view: &NetworkView, way: &Way) -> Result<(Changed, u
         let reply = way.ask(&fetch.request()).await?;
         bytes += reply.len() as u64;
         if let Some(whole) = fetch.handle(&reply)? {
-            return Ok((view.offer_packed(&whole)?, bytes));
+            return Ok((view.offer_packed(whole).await?, bytes));
         }
     }
 }

@@ -165,34 +165,56 @@ impl NetworkView {
         self.0.network
     }
 
-    /// Takes a snapshot, or a delta to the newest one, from wherever it comes.
+    /// Takes a snapshot, from wherever it comes. May take a second in the largest networks, during
+    /// which nobody else waits.
     ///
     /// # Errors
     /// [`registry::Refused`]; the last good one stays.
     pub fn offer_snapshot(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
-        let now = self.now();
-        self.change(|state| {
-            let changed = state.ledger.offer_snapshot(bytes, now)?;
-            state.took(changed);
-            Ok(changed)
-        })
+        self.offer(|ledger, now| ledger.offer_snapshot(bytes, now))
     }
 
-    /// Takes what [`Request::Snapshot`] brought: whole or delta.
+    /// Takes a delta to the newest snapshot.
     ///
     /// # Errors
     /// As [`Self::offer_snapshot`].
-    pub(super) fn offer_packed(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
-        let now = self.now();
-        self.change(|state| {
-            let changed = match bytes.split_first() {
-                Some((&DELTA, delta)) => state.ledger.offer_delta(delta, now)?,
-                Some((&WHOLE, whole)) => state.ledger.offer_snapshot(whole, now)?,
-                _ => state.ledger.offer_snapshot(bytes, now)?,
-            };
-            state.took(changed);
-            Ok(changed)
+    pub fn offer_delta(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
+        self.offer(|ledger, now| ledger.offer_delta(bytes, now))
+    }
+
+    /// Takes what [`Request::Snapshot`] brought: whole or delta.
+    pub(super) async fn offer_packed(&self, bytes: Vec<u8>) -> Result<Changed, registry::Refused> {
+        let view = self.clone();
+        self.run(move || match bytes.split_first() {
+            Some((&DELTA, delta)) => view.offer_delta(delta),
+            Some((&WHOLE, whole)) => view.offer_snapshot(whole),
+            _ => view.offer_snapshot(&bytes),
         })
+        .await
+    }
+
+    /// Signatures are verified on a copy, without the lock.
+    fn offer(
+        &self,
+        take: impl Fn(&mut Ledger, u64) -> Result<Changed, registry::Refused>,
+    ) -> Result<Changed, registry::Refused> {
+        loop {
+            let mut ledger = self.state().ledger.clone();
+            let before = ledger.head();
+            let changed = take(&mut ledger, self.now())?;
+            let taken = self.change(|state| {
+                // Somebody else was faster: it is looked at again.
+                if state.ledger.head() != before {
+                    return Err(());
+                }
+                state.ledger = ledger;
+                state.took(changed);
+                Ok(())
+            });
+            if taken.is_ok() {
+                return Ok(changed);
+            }
+        }
     }
 
     /// Takes a document.
