@@ -92,6 +92,7 @@ targets! {
     "registry_snapshot" => registry::snapshot, registry::snapshot_seeds;
     "registry_delta" => registry::delta, registry::delta_seeds;
     "registry_ledger" => registry::ledger_run, registry::ledger_seeds;
+    "registry_draft" => sources::draft, sources::draft_seeds;
     "network_file" => sources::network_file, sources::network_file_seeds;
     "oxen_json" => sources::oxen, sources::oxen_seeds;
 }
