@@ -164,7 +164,7 @@ pub(crate) fn draft(bytes: &[u8]) {
     decode(bytes);
     let mut input = Input::new(bytes);
     let [snapshot, charter] = drafts();
-    let mut changed = if input.u8() % 2 == 0 {
+    let mut changed = if input.u8().is_multiple_of(2) {
         snapshot
     } else {
         charter
