@@ -96,6 +96,7 @@ targets! {
     "directory_document" => directory::document, directory::document_seeds;
     "directory_message" => directory::message, directory::message_seeds;
     "directory_sync" => directory::sync, directory::sync_seeds;
+    "registry_draft" => sources::draft, sources::draft_seeds;
     "network_file" => sources::network_file, sources::network_file_seeds;
     "oxen_json" => sources::oxen, sources::oxen_seeds;
 }

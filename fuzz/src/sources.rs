@@ -1,9 +1,12 @@
-//! `oxen_json` and `network_file`: what an operator's own daemon says, and what a newcomer is given.
+//! `oxen_json`, `network_file` and `registry_draft`: what an operator's own daemon says, what a newcomer
+//! is given, and what authorities carry between their machines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use llarp_daemon::registry::NetworkFile;
+use llarp_daemon::registry::draft_file::{DraftFile, Subject};
+use llarp_daemon::registry::pending::Pending;
 use llarp_daemon::sources::oxen::{parse_headers, parse_nodes};
 use serde_json::{Value, json};
 
@@ -152,5 +155,68 @@ pub(crate) fn network_file_seeds() -> Vec<Seed> {
         ("twice", format!("{whole}name other\n").into_bytes()),
         ("newer", changed("llarp-network 1", "llarp-network 2")),
         ("not_text", vec![0xff; 40]),
+    ]
+}
+
+/// The input is a draft, then changes to one, then a list of changes. What decodes encodes to the same
+/// bytes; what parses is printed to a text that means the same.
+pub(crate) fn draft(bytes: &[u8]) {
+    decode(bytes);
+    let mut input = Input::new(bytes);
+    let [snapshot, charter] = drafts();
+    let mut changed = if input.u8().is_multiple_of(2) {
+        snapshot
+    } else {
+        charter
+    };
+    mutate(&mut changed, &mut input, 4);
+    decode(&changed);
+    if let Ok(pending) = Pending::parse(bytes) {
+        let again = Pending::parse(pending.to_string().as_bytes());
+        assert_eq!(again, Ok(pending));
+    }
+}
+
+fn decode(bytes: &[u8]) {
+    if let Ok(draft) = DraftFile::decode(bytes) {
+        assert_eq!(draft.encode(), bytes);
+        assert!(DraftFile::is_meant(bytes));
+    }
+}
+
+/// A draft of a snapshot, and one of a charter.
+fn drafts() -> [Vec<u8>; 2] {
+    let published = crate::registry::published(2);
+    let charters = published.charters().to_vec();
+    let charter = charters
+        .last()
+        .expect("other authorities")
+        .charter()
+        .clone();
+    let snapshot = Subject::Snapshot(published.claimed().clone());
+    let drafts = [
+        (charters, snapshot),
+        (Vec::new(), Subject::Charter(charter)),
+    ];
+    drafts.map(|(charters, subject)| DraftFile { charters, subject }.encode())
+}
+
+pub(crate) fn draft_seeds() -> Vec<Seed> {
+    let [snapshot, charter] = drafts();
+    let relay = |at: usize| RELAYS[at].id;
+    let hash = "0a".repeat(32);
+    let pending = format!(
+        "set {} 1000 {hash}\nset {} 1001 {hash} {hash}\nremove {}\n",
+        relay(0),
+        relay(1),
+        relay(2)
+    );
+    let twice = format!("{pending}remove {}\n", relay(0));
+    vec![
+        ("cut", snapshot[..snapshot.len() - 1].to_vec()),
+        ("snapshot", snapshot),
+        ("charter", charter),
+        ("pending", pending.into_bytes()),
+        ("pending_twice", twice.into_bytes()),
     ]
 }
