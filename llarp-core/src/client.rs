@@ -183,7 +183,8 @@ impl Client {
     }
 
     /// A tunnel to `relay` that outlives its paths: when one ends or is about to, another is built
-    /// to the same relay, and the tunnel moves.
+    /// to the same relay, and the tunnel moves. Takes a round trip more than [`Client::tunnel`]: both
+    /// ends must know that the handshake is over.
     ///
     /// # Errors
     /// [`TunnelError`].

@@ -11,7 +11,7 @@ use llarp_tests::testnet::TestNet;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 fn echo() -> ServiceName {
     ServiceName::new("echo/1").unwrap()
@@ -166,4 +166,65 @@ fn a_transfer_outlives_its_middle_relay_and_loses_nothing() {
         pauses.iter().all(|pause| *pause <= Duration::from_secs(6)),
         "{pauses:?}"
     );
+}
+
+/// Found by the loopback scenario under load: the callee, which had not heard the caller's
+/// confirmation yet, dropped all that came over the other path, and the tunnel stood still for good.
+#[test]
+fn a_tunnel_outlives_a_relay_that_dies_the_moment_the_tunnel_is_there() {
+    for seed in 0..10 {
+        virtual_time(seed, async {
+            let mut net = TestNet::new(seed, Weather::FAIR, 20);
+            let client = net.client(0);
+            let lasting = client.lasting_tunnel(net.id(7)).await.unwrap();
+            let middle = net.number(&lasting.path().hops().expose()[1]);
+            net.kill(middle);
+            let echo = timeout(Duration::from_secs(10), echoed(lasting.tunnel(), b"hello"));
+            let (heard, _) = echo.await.expect("the tunnel moves");
+            assert_eq!(heard, b"hello", "seed {seed}");
+        });
+    }
+}
+
+/// A lasting tunnel to relay 7 in a network that is always the same, whose relay `victim.0` dies
+/// `victim.1` after it was asked for. The middle relay of its path, and how long it took.
+fn opened(victim: Option<(usize, Duration)>) -> (usize, Duration) {
+    let mut opened = None;
+    virtual_time(3, async {
+        let mut net = TestNet::new(3, Weather::FAIR, 20);
+        let client = net.client(0);
+        let asked = Instant::now();
+        let terminal = net.id(7);
+        let opening = tokio::spawn(async move {
+            let lasting = client.lasting_tunnel(terminal).await.unwrap();
+            (lasting, asked.elapsed(), client)
+        });
+        if let Some((victim, after)) = victim {
+            sleep(after).await;
+            net.kill(victim);
+        }
+        let (lasting, took, _client) = opening.await.unwrap();
+        let (heard, _) = echoed(lasting.tunnel(), b"hello").await;
+        assert_eq!(heard, b"hello", "{victim:?}");
+        let middle = net.number(&lasting.path().hops().expose()[1]);
+        opened = Some((middle, took));
+    });
+    opened.unwrap()
+}
+
+#[test]
+fn a_tunnel_opens_whenever_the_first_middle_relay_dies_under_it() {
+    let (middle, took) = opened(None);
+    let step = Duration::from_millis(15);
+    let times = (1..).map(|n| step * n).take_while(|at| *at < took);
+    let mut slowest = Duration::ZERO;
+    for at in times {
+        let (other, took) = opened(Some((middle, at)));
+        assert!(other != middle || took < at, "{at:?}: over a dead relay");
+        slowest = slowest.max(took);
+    }
+    figure(&format!(
+        "opens in {took:?}, through a death in {slowest:?} at the most"
+    ));
+    assert!(slowest <= Duration::from_secs(4), "{slowest:?}");
 }

@@ -49,25 +49,16 @@ impl Tries {
         !self.under_way.is_empty()
     }
 
-    /// What speaks against a try over this route, the least first: that its guard is that of a path
-    /// that is silent; that a hop between is; that the guard tells no more than it has, since a try
-    /// over it is under way or it has said that clocks differ.
+    /// What speaks against a try over this route, the least first: that it shares relays with a path
+    /// that is silent; that the guard tells no more than it has, since a try over it is under way or
+    /// it has said that clocks differ.
     pub(super) fn doubts(&self, route: &Route) -> u32 {
         let silent = self.silent.as_ref().map_or(&[][..], Route::hops);
-        let between = |hops: &[RelayId]| hops.len().saturating_sub(2);
-        let shared = |(hop, relay): (usize, &RelayId)| match hop {
-            0 => u32::from(silent.first() == Some(relay)),
-            _ => {
-                let mut others = silent.iter().skip(1).take(between(silent));
-                2 * u32::from(others.any(|other| other == relay))
-            }
-        };
         let hops = route.hops();
-        let shared: u32 = hops.iter().enumerate().map(shared).sum();
         let told = hops
             .first()
             .is_none_or(|guard| self.under_way.contains(guard) || self.clocks.contains_key(guard));
-        shared + 8 * u32::from(told)
+        shared(hops, silent) + 8 * u32::from(told)
     }
 
     pub(super) fn start(&mut self, route: &Route) {
@@ -137,6 +128,18 @@ impl Tries {
     }
 }
 
+/// What speaks against hops since a path is silent: the least its guard, more a hop between, whose
+/// link nobody sees; wherever they are, since who was between may be a guard, too. Its terminal is
+/// wanted.
+fn shared(hops: &[RelayId], silent: &[RelayId]) -> u32 {
+    let doubt = |relay| match silent.iter().position(|other| other == relay) {
+        Some(0) => 1,
+        Some(at) if at + 1 < silent.len() => 2,
+        _ => 0,
+    };
+    hops.iter().map(doubt).sum()
+}
+
 impl TryFailed {
     /// The first hop's clock, if it says, authenticated, that clocks differ.
     pub(super) const fn clock_of_guard(&self) -> Option<Minute> {
@@ -152,5 +155,20 @@ impl TryFailed {
             }) => Some(*minute),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_hop_is_doubted_wherever_it_is_and_the_terminal_nowhere() {
+        let relays = |hops: [u8; 3]| hops.map(|n| RelayId([n; 32]));
+        let doubts = |hops| shared(&relays(hops), &relays([1, 2, 3]));
+        assert_eq!(doubts([4, 5, 3]), 0, "the terminal is wanted");
+        assert_eq!((doubts([1, 5, 3]), doubts([4, 1, 3])), (1, 1));
+        assert_eq!((doubts([2, 5, 3]), doubts([4, 2, 3])), (2, 2));
+        assert_eq!(doubts([1, 2, 3]), 3);
     }
 }

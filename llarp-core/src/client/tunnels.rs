@@ -122,6 +122,9 @@ impl fmt::Debug for Lasting {
     }
 }
 
+/// Paths over which a lasting tunnel is tried before it is given up: two may die one after the other.
+const CONNECT_TRIES: usize = 3;
+
 impl Shared {
     pub(super) async fn tunnel(self: &Arc<Self>, path: &Path) -> Result<Tunnel, TunnelError> {
         let far = self.terminal_of(path).ok_or(TunnelError::Unlisted)?;
@@ -134,11 +137,7 @@ impl Shared {
         self: &Arc<Self>,
         relay: RelayId,
     ) -> Result<Lasting, TunnelError> {
-        let path = self.build(Want::Terminal(relay)).await?;
-        let far = self.terminal_of(&path).ok_or(TunnelError::Unlisted)?;
-        let tunnels = self.tunnels.get().ok_or(PathError::Suspended)?;
-        let number = PathNumber(path.number().into());
-        let tunnel = tunnels.connect(number, far).await?;
+        let (path, tunnel) = self.confirmed_tunnel(relay).await?;
         let (moves, moved) = watch::channel(path);
         let mover = Mover {
             shared: Arc::downgrade(self),
@@ -151,6 +150,32 @@ impl Shared {
             path: moved,
             mover: tokio::spawn(mover.run()).abort_handle(),
         })
+    }
+
+    /// A tunnel that may move. Nobody has it yet: if its path falls silent, another over another
+    /// path costs less than to wait for this one's end.
+    async fn confirmed_tunnel(
+        self: &Arc<Self>,
+        relay: RelayId,
+    ) -> Result<(Path, Tunnel), TunnelError> {
+        let mut silent = None;
+        for tries_left in (0..CONNECT_TRIES).rev() {
+            let path = self.build_beside(Want::Terminal(relay), silent.take());
+            let path = path.await?;
+            let connecting = async {
+                let tunnel = self.tunnel(&path).await?;
+                tunnel.confirmed().await?;
+                Ok(tunnel)
+            };
+            tokio::select! {
+                biased;
+                tunnel = connecting => return tunnel.map(|tunnel| (path.clone(), tunnel)),
+                () = path.suspected(), if tries_left > 0 => (),
+                _ = path.ended(), if tries_left > 0 => (),
+            }
+            silent = Some(path.route().clone()).filter(|_| path.is_suspect());
+        }
+        Err(ConnectError::NoAnswer.into())
     }
 
     fn terminal_of(&self, path: &Path) -> Option<FarEnd> {

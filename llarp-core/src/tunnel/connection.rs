@@ -8,14 +8,14 @@ use bytes::Bytes;
 use quinn::{RecvStream, SendDatagramError, SendStream, VarInt};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::carrier::PathNumber;
-use super::error::{DatagramError, StreamError, TunnelClosed, TunnelCode};
+use super::error::{ConnectError, DatagramError, StreamError, TunnelClosed, TunnelCode};
 use super::route::PathTaken;
 use super::socket::Socket;
 use super::stream::{BiStream, GIVEN_UP, IncomingStream, ServiceName, read_head};
-use crate::wire::limits::{STREAM_HEAD_TIME, TUNNEL_STREAMS};
+use crate::wire::limits::{STREAM_HEAD_TIME, TUNNEL_HANDSHAKE_TIME, TUNNEL_STREAMS};
 
 /// An encrypted connection with a far end. Clones share it; with the last of them, and the last of
 /// its streams, it is closed.
@@ -54,6 +54,10 @@ impl Route {
         self.tunnel
     }
 }
+
+/// How often a caller looks whether its handshake is confirmed: a small part of any round trip over
+/// three relays.
+const CONFIRMED_LOOK: Duration = Duration::from_millis(5);
 
 impl Drop for Route {
     fn drop(&mut self) {
@@ -133,9 +137,35 @@ impl Tunnel {
         self.0.quic.max_datagram_size().unwrap_or(0)
     }
 
+    /// Waits until the far end has said that the handshake is finished at its side too: one more
+    /// round trip. Until then the tunnel must not move. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the far end has not finished it in time, or not at all.
+    pub async fn confirmed(&self) -> Result<(), ConnectError> {
+        if matches!(self.0.end, End::Callee(_)) {
+            // There is no tunnel at this side before.
+            return Ok(());
+        }
+        let confirming = async {
+            // QUIC counts the frame that says so, but wakes nobody for it.
+            while self.0.quic.stats().frame_rx.handshake_done == 0 {
+                sleep(CONFIRMED_LOOK).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            closed = self.0.quic.closed() => Err(closed.into()),
+            done = timeout(TUNNEL_HANDSHAKE_TIME, confirming) => {
+                done.map_err(|_| ConnectError::NoAnswer)
+            }
+        }
+    }
+
     /// From now on the tunnel's packets take `path`, which must lead to the same far end. What was
     /// under way on the old path is sent again; the far end follows as soon as a packet
-    /// reaches it. Nothing happens on the side that was called: it follows its caller.
+    /// reaches it, if the tunnel is [`Tunnel::confirmed`]: a callee in the middle of a handshake
+    /// drops what comes over another path, and the tunnel stands still for good. Nothing happens on the side that was called: it follows its caller.
     ///
     /// # Errors
     /// [`PathTaken`]: another tunnel holds the path.
