@@ -206,6 +206,5 @@ fn a_relay_that_was_down_at_the_rollover_comes_back_with_new_keys() {
         timeout(3 * HOUR, known).await.expect("it is known again");
         figure(&format!("known again after {:?}", started.elapsed()));
         talk(&client, Want::Terminal(id)).await;
-        assert_eq!(refused(&net), 0);
     });
 }
