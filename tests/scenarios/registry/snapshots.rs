@@ -44,7 +44,7 @@ fn bad_ones(net: &RegisteredNet, old: Vec<u8>) -> Vec<Bad> {
         terms.valid_until = now - 1;
     });
     let early = signed(net, |terms| {
-        terms.valid_from = now + 3600;
+        terms.valid_from = now + 600;
         terms.valid_until = now + 7200;
     });
     vec![
