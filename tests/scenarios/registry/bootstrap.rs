@@ -84,9 +84,10 @@ fn a_client_that_is_suspended_while_it_learns_is_silent_and_goes_on_at_once_when
         virtual_time(millis, async {
             let mut net = RegisteredNet::new(5, Weather::FAIR, 15);
             settled(&net).await;
-            let (client, _) = net.client(0, Store::in_memory());
+            let (client, view) = net.client(0, Store::in_memory());
             sleep(Duration::from_millis(millis)).await;
             client.suspend();
+            let knew = view.relays(Trust::Held).len();
             // Whoever it talked to may still hear that the links close.
             sleep(Duration::from_secs(5)).await;
             let sent = |net: &RegisteredNet| {
@@ -103,6 +104,8 @@ fn a_client_that_is_suspended_while_it_learns_is_silent_and_goes_on_at_once_when
             assert!(started.elapsed() < Duration::from_secs(1));
             sleep(60 * MINUTE).await;
             assert_eq!(sent(&net), before, "after {millis} ms");
+            let knows = view.relays(Trust::Held).len();
+            assert_eq!(knows, knew, "it learned on after {millis} ms");
             client.resume();
             let took = ready(&client, Duration::from_secs(30)).await;
             figure(&format!(
