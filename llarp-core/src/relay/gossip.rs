@@ -268,15 +268,15 @@ impl Shared {
             return;
         };
         let way = Way::Link(link);
-        let compared = compare(&gossip.view, &[way.clone()], true).await;
+        let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
         let proofs = compared.outcome.proofs.into_iter();
         gossip
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
-        if !compared.newer.is_empty() {
-            if let Err(error) = fetch_snapshot(&gossip.view, &way).await {
-                debug!(%error, "a neighbour's newer snapshot was not taken");
-            }
+        if !compared.newer.is_empty()
+            && let Err(error) = fetch_snapshot(&gossip.view, &way).await
+        {
+            debug!(%error, "a neighbour's newer snapshot was not taken");
         }
     }
 
