@@ -120,7 +120,10 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
         "--registry",
         half.to_str().unwrap(),
     ];
-    fails(llarpd(&[&with_half[..], &of_half[..]].concat()), "no snapshot of the registry: ");
+    fails(
+        llarpd(&[&with_half[..], &of_half[..]].concat()),
+        "no snapshot of the registry: ",
+    );
     let help = llarpd(&["relay", "--help"]);
     assert!(help.status.success() && text(&help).contains("relay.key"));
 }

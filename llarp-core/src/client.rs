@@ -81,7 +81,7 @@ struct Shared {
     profile_changed: Arc<Notify>,
     /// Whether the relays in use are accepted.
     relays_known: watch::Sender<bool>,
-    /// The client has come back, or is somewhere else.
+    /// The client has left, has come back, or is somewhere else.
     moved: Arc<Notify>,
 }
 
@@ -247,6 +247,7 @@ impl Client {
     pub fn suspend(&self) {
         self.shared.state().suspended = true;
         self.shared.leave();
+        self.shared.moved.notify_one();
         self.shared.pool.wake();
     }
 
@@ -290,6 +291,7 @@ impl Drop for Alive {
                 tunnels.close();
             }
             shared.leave();
+            shared.moved.notify_one();
             shared.pool.wake();
         }
     }

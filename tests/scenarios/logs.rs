@@ -16,7 +16,14 @@ use tracing::{Event, Level, Metadata, Subscriber, warn};
 
 /// Keeps every line that an operator may see, of whichever crate.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<String>>);
+pub(crate) struct Lines(Arc<Mutex<String>>);
+
+impl Lines {
+    /// All that was said until now.
+    pub(crate) fn said(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {

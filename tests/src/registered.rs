@@ -4,30 +4,42 @@
 //! In: a seed, a weather, how many relays. Out: nodes with views of the network. *Not* here: what is
 //! done to them; that is a scenario.
 
+mod lie;
+
 use core::fmt;
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use lie::Lie;
+use lie::LyingService;
 use llarp_core::build::ReplayCache;
 use llarp_core::client::{Client, ClientConfig, Relays};
 use llarp_core::clock::Clock;
 use llarp_core::crypto::identity::{RelayId, SecretKey};
+use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
-use llarp_core::directory::{Bootstrap, DirectoryService, NetworkView, Verify, ViewConfig};
+use llarp_core::directory::{
+    Bootstrap, DirectoryService, NetworkView, OpenError, Verify, ViewConfig,
+};
 use llarp_core::link::Role;
 use llarp_core::path::Diversity;
+use llarp_core::registry::directory::What;
 use llarp_core::registry::{
-    Addresses, Changes, Charter, CharterChain, Epoch, Ledger, Parameters, Registration,
-    SignedCharter, SignedSnapshot, Snapshot, Terms, VerifiedSnapshot, assign_swarms,
+    Addresses, Changes, Charter, CharterChain, Document, Epoch, KeyEpoch, KeySet, Ledger, Name,
+    Parameters, Registration, RelayList, SignedCharter, SignedSnapshot, Snapshot, Terms,
+    VerifiedSnapshot, assign_swarms,
 };
-use llarp_core::relay::{Handshakes, KeyRing, KeysInMemory, Registered, Relay, RelayConfig};
+use llarp_core::relay::{
+    Handshakes, KeyRing, KeyStore, KeysInMemory, Registered, Relay, RelayConfig,
+};
 use llarp_core::store::Store;
-use llarp_core::tunnel::Services;
+use llarp_core::tunnel::{Services, TerminalService};
 use llarp_core::wire::limits::VERSION;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::net::tap::{FIRST_PORT, Policy, Tap, TapConfig};
 use crate::net::{Net, Weather};
 use crate::testnet::{START, address, client_address, endpoint, network};
 
@@ -46,6 +58,8 @@ pub struct RegisteredNet {
     pub authorities: Authorities,
     /// The newest snapshot, as it is published.
     pub snapshot: Vec<u8>,
+    /// How many relays everybody knows from the beginning, the first ones.
+    pub bootstrap: usize,
     places: Vec<Place>,
     rng: ChaCha20Rng,
 }
@@ -63,13 +77,21 @@ struct Place {
     ring: Arc<KeysInMemory>,
     store: Store,
     at: SocketAddr,
+    /// Where it listens: elsewhere if somebody sits before it.
+    listens: SocketAddr,
+    tap: Option<Tap>,
+    /// What the ends of paths are told here.
+    lie: Option<Lie>,
     has_run: bool,
     running: Option<(Relay, NetworkView)>,
 }
 
 impl Authorities {
     /// Three authorities, of whom two must sign.
-    fn new(rng: &mut ChaCha20Rng) -> Self {
+    ///
+    /// # Panics
+    /// Never: there are three.
+    pub fn new(rng: &mut ChaCha20Rng) -> Self {
         let keys: Vec<_> = (0..3).map(|_| SecretKey::generate(rng)).collect();
         let root = Charter::root(2, keys.iter().map(SecretKey::public)).expect("three keys");
         Self {
@@ -171,28 +193,38 @@ impl RegisteredNet {
     /// If a relay does not start.
     #[must_use]
     pub fn new(seed: u64, weather: Weather, count: usize) -> Self {
+        let mut made = Self::without_relays(seed, weather, count, START);
+        (0..count).for_each(|n| made.start(n));
+        made
+    }
+
+    /// The same network, of which no relay runs yet, and which begins at `start`, in seconds since 1970.
+    ///
+    /// # Panics
+    /// If there are more relays than addresses.
+    #[must_use]
+    pub fn without_relays(seed: u64, weather: Weather, count: usize, start: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let clock = Clock::set_to(Duration::from_secs(START));
+        let clock = Clock::set_to(Duration::from_secs(start));
         let mut authorities = Authorities::new(&mut rng);
         let places: Vec<_> = (0..count).map(|n| Place::new(n, &mut rng)).collect();
         let relays: Vec<_> = places.iter().map(|place| place.registration()).collect();
-        let terms = authorities.terms(START);
+        let terms = authorities.terms(start);
         let first = Snapshot::first(&network(), terms, relays, assign_swarms).expect("a draft");
         let snapshot = authorities.sign(first);
         authorities
             .ledger
-            .offer_snapshot(&snapshot, START)
+            .offer_snapshot(&snapshot, start)
             .expect("it is good");
-        let mut made = Self {
+        Self {
             net: Net::new(seed, weather),
             clock,
             authorities,
             snapshot,
+            bootstrap: BOOTSTRAP,
             places,
             rng,
-        };
-        (0..count).for_each(|n| made.start(n));
-        made
+        }
     }
 
     /// Seconds since 1970.
@@ -253,6 +285,90 @@ impl RegisteredNet {
         n
     }
 
+    /// Puts somebody before relay `n`, which must not run yet: all who dial it meet `policy`.
+    ///
+    /// # Panics
+    /// If the relay runs.
+    pub fn tap(&mut self, n: usize, policy: impl Policy + 'static) {
+        assert!(self.places[n].running.is_none(), "relay {n} runs already");
+        let hidden = address(2, n);
+        let mut config = TapConfig::new(network(), self.key(n), self.places[n].at, hidden);
+        config.peers = self
+            .places
+            .iter()
+            .map(|place| Arc::clone(&place.key))
+            .collect();
+        // Fifteen taps, of a thousand links each.
+        config.first_port = FIRST_PORT + 1_000 * u16::try_from(n % 15).expect("it is below 15");
+        let tap = Tap::start(&self.net, config, policy);
+        self.places[n].tap = Some(tap);
+        self.places[n].listens = hidden;
+    }
+
+    /// Relay `n` tells this to whoever comes through a tunnel, from when it is next started.
+    pub fn lie_in_tunnels(&mut self, n: usize, lie: &Lie) {
+        self.places[n].lie = Some(lie.clone());
+    }
+
+    /// A second key set of relay `n` for the present key epoch, and its name: what a relay signs if it
+    /// wants to know somebody again.
+    #[must_use]
+    pub fn second_key_set(&self, n: usize) -> (Document, Name) {
+        let mut rng = ChaCha20Rng::seed_from_u64(0x2ec0_0000 + n as u64);
+        let onion = OnionSecret::generate(&network(), &self.id(n), &mut rng).public();
+        let epoch = KeyEpoch::at(self.now());
+        let signed = KeySet::sign(&network(), &self.places[n].key, epoch, onion);
+        let document = Document::KeySet(signed.get().clone());
+        let name = document.name(&network());
+        (document, name)
+    }
+
+    /// A view as relay `n` has it, but with [`Self::second_key_set`] of these relays.
+    ///
+    /// # Panics
+    /// If relay `n` does not run.
+    #[must_use]
+    pub fn lying_view(&self, n: usize, about: &[usize]) -> NetworkView {
+        let view = self.open_view(Store::in_memory(), self.clock);
+        self.teach_lie(&view, n, about);
+        view
+    }
+
+    /// Teaches `view` what relay `n` knows, but with [`Self::second_key_set`] of these relays.
+    ///
+    /// # Panics
+    /// If relay `n` does not run.
+    pub fn teach_lie(&self, view: &NetworkView, n: usize, about: &[usize]) {
+        view.offer_snapshot(&self.snapshot).expect("it is good");
+        for other in about {
+            let second = self.second_key_set(*other).0;
+            view.learn(second).expect("the relay signed it");
+        }
+        let about: Vec<_> = about.iter().map(|other| self.id(*other)).collect();
+        let sets = What::KeySets(KeyEpoch::at(self.now()));
+        let known = self.view(n).read(|directory| {
+            let members = directory.members().iter().map(|member| member.relay);
+            let documents = members.flat_map(|relay| {
+                let descriptor = directory.document(What::Descriptors, &relay);
+                let keys = directory.document(sets, &relay);
+                [descriptor, keys.filter(|_| !about.contains(&relay))]
+            });
+            documents.flatten().collect::<Vec<_>>()
+        });
+        for document in known {
+            view.learn(document).expect("the relay has it, too");
+        }
+    }
+
+    /// The key epochs of which relay `n` keeps a seed.
+    ///
+    /// # Panics
+    /// Never: they are in memory.
+    #[must_use]
+    pub fn seeds(&self, n: usize) -> Vec<KeyEpoch> {
+        self.places[n].ring.epochs().expect("memory")
+    }
+
     /// What authorities register of relay `n`.
     #[must_use]
     pub fn registration(&self, n: usize) -> Registration {
@@ -275,14 +391,24 @@ impl RegisteredNet {
         self.authorities.replace(&mut self.rng);
     }
 
-    /// Starts relay `n`, or starts it again with what it had on its disk.
+    /// Starts relay `n`, or starts it again with what it had on its disk; with the newest snapshot.
     ///
     /// # Panics
     /// If it runs, or cannot.
     pub fn start(&mut self, n: usize) {
+        self.restart(n);
+        self.view(n)
+            .offer_snapshot(&self.snapshot)
+            .expect("it is good");
+    }
+
+    /// Starts relay `n` with nothing but what it had on its disk.
+    ///
+    /// # Panics
+    /// If it runs, or cannot.
+    pub fn restart(&mut self, n: usize) {
         let mut rng = self.fork();
-        let view = self.open_view(self.places[n].store.clone());
-        view.offer_snapshot(&self.snapshot).expect("it is good");
+        let view = self.open_view(self.places[n].store.clone(), self.clock);
         let clock = self.clock;
         let place = &mut self.places[n];
         let id = place.key.relay_id();
@@ -294,8 +420,13 @@ impl RegisteredNet {
         } else {
             ReplayCache::for_fresh_keys(&mut rng)
         };
+        let truth = DirectoryService::new(view.clone());
+        let directory: Arc<dyn TerminalService> = match place.lie.clone() {
+            Some(lie) => Arc::new(LyingService { truth, lie }),
+            None => Arc::new(truth),
+        };
         let services = Services::new()
-            .with(Arc::new(DirectoryService::new(view.clone())))
+            .with(directory)
             .and_then(|services| services.with(Arc::new(llarp_core::tunnel::Echo)))
             .and_then(|services| services.described(id));
         let config = RelayConfig {
@@ -320,7 +451,7 @@ impl RegisteredNet {
             key: Arc::clone(&place.key),
             known: Arc::new(view.clone()),
         };
-        let endpoint = endpoint(&self.net, place.at, role, &mut rng);
+        let endpoint = endpoint(&self.net, place.listens, role, &mut rng);
         let relay = Relay::start(config, endpoint).expect("a relay starts");
         assert!(
             place.running.replace((relay, view)).is_none(),
@@ -331,7 +462,7 @@ impl RegisteredNet {
     /// Kills relay `n` as a power cut does; its disk stays.
     pub fn kill(&mut self, n: usize) {
         let place = &mut self.places[n];
-        self.net.kill(place.at);
+        self.net.kill(place.listens);
         place.running = None;
     }
 
@@ -342,18 +473,41 @@ impl RegisteredNet {
     /// If it does not start.
     #[must_use]
     pub fn client(&mut self, n: usize, store: Store) -> (Client, NetworkView) {
+        self.client_with(n, store, self.clock)
+    }
+
+    /// The same, with a clock that may be wrong.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn client_with(&mut self, n: usize, store: Store, clock: Clock) -> (Client, NetworkView) {
+        let view = self.open_view(store.clone(), clock);
+        let relays = Relays::Learned(view.clone());
+        (self.start_client(n, relays, store, clock), view)
+    }
+
+    /// Client `n`, which believes in this list whatever happens.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn believer(&mut self, n: usize, list: RelayList) -> Client {
+        self.start_client(n, list.into(), Store::in_memory(), self.clock)
+    }
+
+    fn start_client(&mut self, n: usize, relays: Relays, store: Store, clock: Clock) -> Client {
         let mut rng = self.fork();
-        let view = self.open_view(store.clone());
         let config = ClientConfig {
             network: network(),
-            relays: Relays::Learned(view.clone()),
+            relays,
             diversity: Diversity::Strict,
             store,
-            clock: self.clock,
+            clock,
             seed: Secret::random(&mut rng),
         };
         let endpoint = endpoint(&self.net, client_address(n), Role::Client, &mut rng);
-        (Client::start(config, endpoint).expect("a runtime"), view)
+        Client::start(config, endpoint).expect("a runtime")
     }
 
     /// The view of a node with this disk.
@@ -361,8 +515,16 @@ impl RegisteredNet {
     /// # Panics
     /// If the disk is spoiled.
     #[must_use]
-    pub fn open_view(&self, store: Store) -> NetworkView {
-        let bootstrap = (0..BOOTSTRAP.min(self.len())).map(|n| Bootstrap {
+    pub fn open_view(&self, store: Store, clock: Clock) -> NetworkView {
+        self.try_open_view(store, clock).expect("a view")
+    }
+
+    /// The same, of a disk that may be spoiled.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn try_open_view(&self, store: Store, clock: Clock) -> Result<NetworkView, OpenError> {
+        let bootstrap = (0..self.bootstrap.min(self.len())).map(|n| Bootstrap {
             relay: self.id(n),
             address: self.address(n),
         });
@@ -370,11 +532,10 @@ impl RegisteredNet {
             network: network(),
             root: self.authorities.root(),
             bootstrap: bootstrap.collect(),
-            clock: self.clock,
+            clock,
             store,
             verify: Verify::Inline,
         })
-        .expect("a view")
     }
 
     fn fork(&mut self) -> ChaCha20Rng {
@@ -391,6 +552,9 @@ impl Place {
             ring: Arc::default(),
             store: Store::in_memory(),
             at: address(1, n),
+            listens: address(1, n),
+            tap: None,
+            lie: None,
             has_run: false,
             running: None,
         }

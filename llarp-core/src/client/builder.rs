@@ -128,22 +128,30 @@ struct Made {
 impl Shared {
     /// A path as `want` says, once the network is known.
     pub(super) async fn build(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
-        let mut known = self.relays_known.subscribe();
-        let known = timeout(BUILD_DEADLINE, known.wait_for(|known| *known));
-        if known.await.is_err() {
-            return Err(PathError::NetworkUnknown);
-        }
-        self.build_now(want).await
-    }
-
-    /// A path as `want` says; tries until [`BUILD_DEADLINE`]. A try without an answer for
-    /// [`BUILD_HEDGE`] gets company: the first path wins, and the other is closed when it comes.
-    pub(super) async fn build_now(self: &Arc<Self>, want: Want) -> Result<Path, PathError> {
         self.build_beside(want, None).await
     }
 
     /// The same, over other relays than those of a path that is `silent`, as far as there are any.
     pub(super) async fn build_beside(
+        self: &Arc<Self>,
+        want: Want,
+        silent: Option<Route>,
+    ) -> Result<Path, PathError> {
+        if self.is_suspended() {
+            return Err(PathError::Suspended);
+        }
+        let mut known = self.relays_known.subscribe();
+        let known = timeout(BUILD_DEADLINE, known.wait_for(|known| *known));
+        if known.await.is_err() {
+            return Err(PathError::NetworkUnknown);
+        }
+        self.build_now(want, silent).await
+    }
+
+    /// The same, over what relays there are now. Tries until [`BUILD_DEADLINE`]. A try without an
+    /// answer for [`BUILD_HEDGE`] gets company: the first path wins, and the other is closed when it
+    /// comes.
+    pub(super) async fn build_now(
         self: &Arc<Self>,
         want: Want,
         silent: Option<Route>,

@@ -9,12 +9,13 @@
 //!  paths to relays by chance ─ tunnels ─ comparison ─▶ accepted list ─▶ everybody's paths
 //! ```
 
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use rand_core::Rng;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::path::Path;
@@ -22,7 +23,7 @@ use super::{Shared, memory};
 use crate::crypto::identity::RelayId;
 use crate::directory::{Bootstrap, NetworkView, Way, compare, fetch_snapshot};
 use crate::link::Backoff;
-use crate::path::Want;
+use crate::path::{Profile, Want};
 use crate::registry::directory::Trust;
 use crate::registry::message::Request;
 use crate::registry::{Document, KeyEpoch, RelayList};
@@ -30,7 +31,7 @@ use crate::store::Store;
 use crate::tunnel::TunnelCode;
 use crate::wire::limits::{
     DIRECTORY_COMPARE_SECONDS, DIRECTORY_LEAST_RELAYS, DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP,
-    DIRECTORY_SOURCES,
+    DIRECTORY_SOURCES, KEY_MARGIN_SECONDS,
 };
 
 /// How long a bootstrap relay may take to be linked.
@@ -46,6 +47,12 @@ struct Pace {
     /// While fewer than three quarters of the relays that count are known.
     sparse: Backoff,
 }
+
+/// Sources without which the rule accepts nothing.
+const SOURCES_ENOUGH: usize = 3;
+
+/// How much later than the last of enough sources another one may come.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A way, and what keeps it open.
 struct Source {
@@ -74,16 +81,39 @@ pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) 
             return;
         };
         strong.take_relays(&view, &store);
-        if Instant::now() >= next && !strong.is_suspended() {
-            next = Instant::now() + strong.learn(&view, &store, &mut pace).await;
+        let moved = Arc::clone(&strong.moved);
+        let moved = moved.notified();
+        let learns = Instant::now() >= next && !strong.is_suspended();
+        if learns {
+            let mut moved = pin!(moved);
+            let learned = tokio::select! {
+                biased;
+                // The client has left, or is somewhere else: what is under way leads nowhere.
+                () = &mut moved => None,
+                wait = strong.learn(&view, &store, &mut pace) => Some(wait),
+            };
+            match learned {
+                Some(wait) => next = Instant::now() + wait,
+                None => pace.failed.succeeded(),
+            }
+            continue;
         }
         let turn = strong.until_next_keys();
-        let moved = Arc::clone(&strong.moved);
+        // Whoever is suspended asks nobody, however long ago it was due.
+        let wake = match strong.is_suspended() {
+            true => turn,
+            false => next.min(turn),
+        };
         drop(strong);
-        tokio::select! {
+        let has_moved = tokio::select! {
             biased;
-            () = sleep_until(next.min(turn)) => (),
-            () = moved.notified() => (),
+            () = sleep_until(wake) => false,
+            () = moved => true,
+        };
+        if has_moved && !shared.upgrade().is_some_and(|shared| shared.knows_relays()) {
+            // What failed there may go well here.
+            pace.failed.succeeded();
+            next = Instant::now();
         }
     }
 }
@@ -140,7 +170,7 @@ impl Shared {
                 })
             });
         }
-        let sources: Vec<_> = dials.join_all().await.into_iter().flatten().collect();
+        let sources = gather(dials).await;
         if sources.is_empty() {
             warn!("none of the bootstrap relays can be reached; is the network down?");
             return false;
@@ -165,7 +195,7 @@ impl Shared {
         for relay in self.draw_terminals() {
             let shared = Arc::clone(self);
             builds.spawn(async move {
-                let path = shared.build_now(Want::Terminal(relay)).await.ok()?;
+                let path = shared.build_now(Want::Terminal(relay), None).await.ok()?;
                 let tunnel = shared.tunnel(&path).await.ok()?;
                 Some(Source {
                     way: Way::Tunnel(tunnel),
@@ -173,7 +203,7 @@ impl Shared {
                 })
             });
         }
-        builds.join_all().await.into_iter().flatten().collect()
+        gather(builds).await
     }
 
     fn draw_terminals(&self) -> Vec<RelayId> {
@@ -192,6 +222,8 @@ impl Shared {
         let now = self.seconds();
         let state = &mut *self.state();
         state.relays = list;
+        // Those that are kept wait on the disk until there are accepted relays.
+        state.profile = Profile::new(state.profile.diversity());
         state.profile.update(&state.relays, now, &mut state.rng);
     }
 
@@ -199,6 +231,11 @@ impl Shared {
     fn take_relays(&self, view: &NetworkView, store: &Store) {
         let list = view.relays(Trust::Accepted);
         if list.len() < DIRECTORY_LEAST_RELAYS {
+            if self.relays_known.send_replace(false) {
+                // As after days without a network: nothing that is built to these keys opens, and
+                // whoever is asked for it would be charged.
+                warn!("what is known of the network is too old; it is learned anew");
+            }
             return;
         }
         let now = self.seconds();
@@ -221,12 +258,39 @@ impl Shared {
         self.relays_known.send_replace(true);
     }
 
-    /// When the keys of another key epoch are to be used, a little later than everybody's clock says.
+    /// When the keys of another key epoch are to be used, or those of the one before no longer: a
+    /// little later than everybody's clock says.
     fn until_next_keys(&self) -> Instant {
         let now = self.seconds().0;
-        let next = KeyEpoch::at(now).next().start();
+        let present = KeyEpoch::at(now);
+        let closes = present.previous().erased() - KEY_MARGIN_SECONDS;
+        let next = if now < closes {
+            closes
+        } else {
+            present.next().start()
+        };
         let late = self.fork_rng().next_u64() % 300;
         Instant::now() + Duration::from_secs((next - now) + late)
+    }
+}
+
+/// Sources as they are reached. Once there are enough, the others have [`GRACE`] left: one that is
+/// dead would hold up all for as long as a path may take.
+async fn gather(mut reached: JoinSet<Option<Source>>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut patience = None;
+    loop {
+        if sources.len() >= SOURCES_ENOUGH {
+            patience.get_or_insert_with(|| Instant::now() + GRACE);
+        }
+        let next = match patience {
+            None => reached.join_next().await,
+            Some(until) => timeout_at(until, reached.join_next()).await.ok().flatten(),
+        };
+        match next {
+            Some(reached) => sources.extend(reached.ok().flatten()),
+            None => return sources,
+        }
     }
 }
 
@@ -277,7 +341,7 @@ async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
             let _ = way.ask(&proof).await;
         }
     }
-    outcome.answered >= 3
+    outcome.answered >= SOURCES_ENOUGH
 }
 
 /// Whom a client chooses from.

@@ -33,6 +33,9 @@ const READ_ROWS: usize = 512;
 /// How soon a change is written after the one before.
 const PACE: Duration = Duration::from_secs(1);
 
+/// How often the wait doubles while the disk refuses: a full one is tried, and told of, each minute.
+const PACE_DOUBLINGS: u32 = 6;
+
 /// What the disk does not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
@@ -90,6 +93,7 @@ pub(super) fn load_rows(
 
 /// Writes what has changed, until the view is gone.
 pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch::Receiver<u64>) {
+    let mut failures = 0;
     while changes.changed().await.is_ok() {
         loop {
             let Some(strong) = shared.upgrade() else {
@@ -103,7 +107,12 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch:
             if taken.is_empty() {
                 break;
             }
-            if let Err(error) = store.commit(batch).await {
+            let committed = store.commit(batch).await;
+            failures = match &committed {
+                Ok(()) => 0,
+                Err(_) => (failures + 1).min(PACE_DOUBLINGS),
+            };
+            if let Err(error) = committed {
                 warn!(%error, "what was learned of the network is not written; it is tried again");
                 let Some(strong) = shared.upgrade() else {
                     return;
@@ -112,7 +121,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch:
                 state.unwritten.ledger |= taken.ledger;
                 state.unwritten.relays.extend(taken.relays);
             }
-            sleep(PACE).await;
+            sleep(PACE * (1 << failures)).await;
         }
     }
 }

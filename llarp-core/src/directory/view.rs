@@ -433,7 +433,13 @@ impl State {
     fn took(&mut self, changed: Changed) {
         if matches!(changed, Changed::Advanced { .. }) {
             self.unwritten.ledger = true;
-            self.directory.set_members(members_of(&self.ledger));
+            let members = members_of(&self.ledger);
+            let before = self.directory.members().clone();
+            for gone in before.iter().filter(|it| members.get(&it.relay).is_none()) {
+                // Its row goes, too.
+                self.unwritten.relay(gone.relay);
+            }
+            self.directory.set_members(members);
             self.pack();
         }
     }

@@ -64,7 +64,10 @@ pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: Incoming
         Ok(OpenedBuild::Forward(build)) => {
             forward(&shared, build, from, theirs, asked.withdrawn()).await
         }
-        Err(refusal) => Outcome::No(refusal.reply),
+        Err(refusal) => {
+            shared.core().stats.unopened += 1;
+            Outcome::No(refusal.reply)
+        }
     };
     match outcome {
         Outcome::Path(path, reply) => {

@@ -10,12 +10,13 @@
 //!   one relay by chance ◀── compare, each minute or so ──▶ what we lack, a newer snapshot
 //! ```
 
+use ::core::sync::atomic::{AtomicBool, Ordering};
 use ::core::time::Duration;
 use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::Shared;
 use super::keys::KeyRing;
@@ -51,6 +52,8 @@ pub(super) struct Gossip {
     family: Option<Family>,
     capacity: u32,
     ring: Mutex<KeyRing>,
+    /// Whether the operator was told so.
+    is_excluded: AtomicBool,
 }
 
 /// How often keys and own documents are looked at.
@@ -72,18 +75,28 @@ impl Gossip {
             family: registered.family,
             capacity: registered.capacity,
             ring: Mutex::new(registered.ring),
+            is_excluded: AtomicBool::new(false),
         }
     }
 
     /// Puts own documents that the directory lacks into it, and tells of them. Nothing while no
     /// snapshot names this relay.
     fn announce(&self, me: RelayId, now: u64) {
-        let (lacks, descriptor) = self.view.read(|directory| {
+        let (counts, excluded, descriptor) = self.view.read(|directory| {
             let counts = directory.members().get(&me).is_some();
             let held = directory.descriptor(&me).map(|held| *held.presence());
-            (counts, held)
+            (counts, directory.is_excluded(&me), held)
         });
-        if !lacks {
+        if excluded && !self.is_excluded.swap(true, Ordering::Relaxed) {
+            error!(
+                "this relay's key has signed two sets of onion keys for one key epoch: it is \
+                 excluded for thirty days; was its key copied, or its data directory set back?"
+            );
+        }
+        if !excluded {
+            self.is_excluded.store(false, Ordering::Relaxed);
+        }
+        if !counts || excluded {
             return;
         }
         let mut own = Vec::new();
@@ -255,15 +268,15 @@ impl Shared {
             return;
         };
         let way = Way::Link(link);
-        let compared = compare(&gossip.view, &[way.clone()], true).await;
+        let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
         let proofs = compared.outcome.proofs.into_iter();
         gossip
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
-        if !compared.newer.is_empty() {
-            if let Err(error) = fetch_snapshot(&gossip.view, &way).await {
-                debug!(%error, "a neighbour's newer snapshot was not taken");
-            }
+        if !compared.newer.is_empty()
+            && let Err(error) = fetch_snapshot(&gossip.view, &way).await
+        {
+            debug!(%error, "a neighbour's newer snapshot was not taken");
         }
     }
 

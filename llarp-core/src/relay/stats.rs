@@ -24,6 +24,8 @@ pub struct Stats {
     pub shed: u64,
     /// Builds that did not open, or were declined here or behind.
     pub refused: u64,
+    /// Those of them that did not open: to other keys, of another time, seen before.
+    pub unopened: u64,
     /// Links now.
     pub links: usize,
     /// Links for which builds and paths are counted now, some of which may have ended.

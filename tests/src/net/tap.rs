@@ -37,8 +37,9 @@ use super::Net;
 pub use policy::{Cell, CellFate, Direction, Passing, Policy, ReplyFate, RequestFate};
 pub use recorder::{Heard, Message, Recorder};
 
-/// The first port from which a tap dials the true relay: its links come from their peers' own IPs.
-const FIRST_PORT: u16 = 50_000;
+/// The first port from which a tap dials the true relay, unless it is told another: its links come
+/// from their peers' own IPs.
+pub const FIRST_PORT: u16 = 50_000;
 
 /// Where a tap sits, and whom it can be.
 #[derive(Debug, Clone)]
@@ -53,6 +54,9 @@ pub struct TapConfig {
     pub hidden_address: SocketAddr,
     /// Keys of the relays that may dial it; others by name are refused, as by a true relay.
     pub peers: Vec<Arc<SecretKey>>,
+    /// The first port from which it dials the true relay: another for each tap that the same peers
+    /// dial.
+    pub first_port: u16,
     /// The protocols that pass.
     pub protocols: Vec<Protocol>,
 }
@@ -72,6 +76,7 @@ impl TapConfig {
             known_address,
             hidden_address,
             peers: Vec::new(),
+            first_port: FIRST_PORT,
             protocols: vec![Protocol::CELLS],
         }
     }
@@ -142,7 +147,7 @@ impl Tap {
     async fn pass_on(self, near: Link) {
         let shared = self.0;
         let link = shared.number();
-        let from = SocketAddr::new(near.remote().expose().ip(), FIRST_PORT + link);
+        let from = SocketAddr::new(near.remote().expose().ip(), shared.config.first_port + link);
         let Some(role) = shared.config.role_of(near.peer()) else {
             return near.close(CloseCode::Refused);
         };
