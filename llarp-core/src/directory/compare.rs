@@ -82,6 +82,7 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
         .filter(|(_, head)| **head != have)
         .map(|(source, head)| (source, *head))
         .collect();
+    view.count_traffic(bytes);
     newer.sort_by_key(|(_, head)| core::cmp::Reverse(head.number));
     Comparison {
         newer,
@@ -99,8 +100,11 @@ pub async fn fetch_snapshot(view: &NetworkView, way: &Way) -> Result<(Changed, u
     let mut fetch = SnapshotFetch::new(view.members().head());
     let mut bytes = 0;
     loop {
-        let reply = way.ask(&fetch.request()).await?;
-        bytes += reply.len() as u64;
+        let request = fetch.request();
+        let reply = way.ask(&request).await?;
+        let both = (request.encode().len() + reply.len()) as u64;
+        view.count_traffic(both);
+        bytes += both;
         if let Some(whole) = fetch.handle(&reply)? {
             return Ok((view.offer_packed(&whole)?, bytes));
         }
