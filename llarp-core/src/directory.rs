@@ -23,6 +23,7 @@
 )]
 
 mod compare;
+mod look;
 mod memory;
 mod news;
 mod service;
@@ -30,6 +31,7 @@ mod view;
 mod way;
 
 pub use compare::{Comparison, FetchFailed, compare, fetch_snapshot};
+pub use look::{Seen, catch_up, look};
 pub use service::DirectoryService;
 pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig};
 pub use way::{AskError, Way};

@@ -117,7 +117,10 @@ fn measure(size: u16) -> Result<Vec<(&'static str, f64)>> {
         ("relay_memory_bytes", made("bytes")?),
         ("relay_learn_us", parts.learn_s * 1e6),
         ("relay_compare_bytes", parts.compare_bytes),
-        ("relay_compare_us", (parts.ask_cpu_s + parts.answer_cpu_s) * 1e6),
+        (
+            "relay_compare_us",
+            (parts.ask_cpu_s + parts.answer_cpu_s) * 1e6,
+        ),
         ("relay_day_bytes", relay.bytes),
         ("relay_day_cpu_s", relay.cpu_s),
         ("snapshot_bytes", made("snapshot")?),

@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Shared;
 use super::keys::KeyRing;
 use super::lock;
 use crate::crypto::identity::{RelayId, SecretKey};
-use crate::directory::{NetworkView, Way, compare, fetch_snapshot};
+use crate::directory::{NetworkView, Seen, Way, catch_up, compare, look};
 use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::{Offered, What};
 use crate::registry::message::{Reply, Request};
@@ -254,17 +254,17 @@ impl Shared {
         let Some((_, link)) = self.link_to(&relay).await else {
             return;
         };
-        let way = Way::Link(link);
-        let compared = compare(&gossip.view, &[way.clone()], true).await;
+        let seen = look(&gossip.view, &[Way::Link(link)]).await;
+        catch_up(&gossip.view, &seen).await;
+        let Some(Seen { way, .. }) = seen.into_iter().find(|it| !it.is_same(&gossip.view, true))
+        else {
+            return;
+        };
+        let compared = compare(&gossip.view, &[way], true).await;
         let proofs = compared.outcome.proofs.into_iter();
         gossip
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
-        if !compared.newer.is_empty() {
-            if let Err(error) = fetch_snapshot(&gossip.view, &way).await {
-                debug!(%error, "a neighbour's newer snapshot was not taken");
-            }
-        }
     }
 
     /// Answers a request about the network.

@@ -98,13 +98,25 @@ mod tests {
             delta_bytes: 7.0,
             ..NOTHING
         };
-        assert_eq!(rounds.client(), Day { bytes: 1207.0, cpu_s: 6.0 });
+        assert_eq!(
+            rounds.client(),
+            Day {
+                bytes: 1207.0,
+                cpu_s: 6.0
+            }
+        );
         let keys = Parts {
             relays: 10.0,
             learn_s: 1.0,
             ..NOTHING
         };
-        assert_eq!(keys.client(), Day { bytes: 5.0 * (1318.0 + 98.0), cpu_s: 5.0 });
+        assert_eq!(
+            keys.client(),
+            Day {
+                bytes: 5.0 * (1318.0 + 98.0),
+                cpu_s: 5.0
+            }
+        );
     }
 
     #[test]
@@ -116,7 +128,13 @@ mod tests {
             delta_bytes: 5.0,
             ..NOTHING
         };
-        assert_eq!(compares.relay(), Day { bytes: 2710.0, cpu_s: 27.0 });
+        assert_eq!(
+            compares.relay(),
+            Day {
+                bytes: 2710.0,
+                cpu_s: 27.0
+            }
+        );
         let news = Parts {
             relays: 2.0,
             learn_s: 1.0,
@@ -124,6 +142,12 @@ mod tests {
             ..NOTHING
         };
         let told = 2.0 * (118.0 + 2.0) + 1320.0;
-        assert_eq!(news.relay(), Day { bytes: 8.0 * told, cpu_s: 3.0 * 2.5 });
+        assert_eq!(
+            news.relay(),
+            Day {
+                bytes: 8.0 * told,
+                cpu_s: 3.0 * 2.5
+            }
+        );
     }
 }

@@ -234,7 +234,9 @@ impl Network {
     }
 
     fn say(&self, out: &mut dyn Write) -> Result<()> {
-        let head = self.view.read(|directory| format!("{:?}", directory.head()));
+        let head = self
+            .view
+            .read(|directory| format!("{:?}", directory.head()));
         let said = json!({ "head": head, "made": self.made, "delta": self.delta });
         writeln!(out, "{said}")?;
         Ok(out.flush()?)
