@@ -141,7 +141,7 @@ mod tests {
             known_s: 0.5,
             ..NOTHING
         };
-        let told = 2.0 * (118.0 + 2.0) + 1320.0;
+        let told = 2.0 * (117.0 + 2.0) + 1320.0;
         assert_eq!(
             news.relay(),
             Day {
