@@ -1,8 +1,9 @@
-//! `llarpd bench`: what things cost, over real sockets, one process for each relay.
+//! `llarpd bench`: what things cost, over real sockets, with relays in processes of their own.
 //!
 //! What each figure means is in `docs/benchmarks.md`. A figure is the median over the repetitions,
 //! with the least and the greatest beside it.
 
+pub mod directory;
 mod measure;
 pub mod path;
 mod process;
@@ -16,12 +17,12 @@ use measure::Figure;
 
 /// Figures by name, in the order in which they were taken.
 #[derive(Debug, Default)]
-pub struct Report(Vec<(&'static str, Figure)>);
+pub struct Report(Vec<(String, Figure)>);
 
 impl Report {
-    fn add(&mut self, name: &'static str, values: &[f64]) {
+    fn add(&mut self, name: impl Into<String>, values: &[f64]) {
         if let Some(figure) = Figure::of(values) {
-            self.0.push((name, figure));
+            self.0.push((name.into(), figure));
         }
     }
 
@@ -32,7 +33,7 @@ impl Report {
     pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut object = Map::new();
         for (name, figure) in &self.0 {
-            object.insert((*name).to_owned(), figure.median.into());
+            object.insert(name.clone(), figure.median.into());
             object.insert(format!("{name}_min"), figure.min.into());
             object.insert(format!("{name}_max"), figure.max.into());
         }
@@ -44,9 +45,9 @@ impl Report {
     /// # Errors
     /// The output's.
     pub fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{:<24}{:>12}{:>12}{:>12}", "", "median", "min", "max")?;
+        writeln!(out, "{:<32}{:>14}{:>14}{:>14}", "", "median", "min", "max")?;
         for (name, Figure { median, min, max }) in &self.0 {
-            writeln!(out, "{name:<24}{median:>12.3}{min:>12.3}{max:>12.3}")?;
+            writeln!(out, "{name:<32}{median:>14.3}{min:>14.3}{max:>14.3}")?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::directory::{self, DirectoryBenchError, network};
 use crate::bench::path::{self, BenchError};
 use crate::sources::Source;
 use crate::{demo, registry, relay};
@@ -68,6 +69,28 @@ enum Bench {
         #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1000))]
         mib: u64,
     },
+    /// The directory: bytes, CPU and times of clients and relays, by the size of the network.
+    Directory {
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Repetitions; a figure is their median.
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        reps: u16,
+        /// Sizes of the networks. Each relay has a socket: 10,000 need `ulimit -n 12000`.
+        #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = directory::SIZES, value_parser = clap::value_parser!(u16).range(100..=15_000))]
+        relays: Vec<u16>,
+    },
+    /// The network that `directory` measures, until standard input ends.
+    #[command(hide = true)]
+    DirectoryNetwork {
+        /// Relays.
+        #[arg(long)]
+        relays: u16,
+        /// The UDP port of all of them, each at an address of its own.
+        #[arg(long)]
+        port: u16,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +140,14 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
             );
             ("bench", ran.map_err(|error| error.to_string()))
         }
+        Command::Bench(Bench::Directory { json, reps, relays }) => {
+            let ran = bench_directory(json, reps.into(), &relays, out);
+            ("bench", ran.map_err(|error| error.to_string()))
+        }
+        Command::Bench(Bench::DirectoryNetwork { relays, port }) => {
+            let ran = network::run(relays, port, out);
+            ("bench's network", ran.map_err(|error| error.to_string()))
+        }
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -142,6 +173,21 @@ fn run_registry(command: registry::args::RegistryCommand, out: &mut dyn Write) -
 
 fn bench_path(json: bool, options: path::Options, out: &mut dyn Write) -> Result<(), BenchError> {
     let report = path::run(options, &mut std::io::stderr())?;
+    if json {
+        report.write_json(out)?;
+    } else {
+        report.write_table(out)?;
+    }
+    Ok(())
+}
+
+fn bench_directory(
+    json: bool,
+    reps: usize,
+    relays: &[u16],
+    out: &mut dyn Write,
+) -> Result<(), DirectoryBenchError> {
+    let report = directory::run(reps, relays, &mut std::io::stderr())?;
     if json {
         report.write_json(out)?;
     } else {

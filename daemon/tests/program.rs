@@ -128,6 +128,31 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
     assert!(help.status.success() && text(&help).contains("relay.key"));
 }
 
+#[test]
+fn the_bench_of_the_directory_says_all_that_the_docs_name() {
+    let args = "bench directory --reps 1 --relays 100 --json";
+    let output = llarpd(&args.split(' ').collect::<Vec<_>>());
+    let said: serde_json::Value = serde_json::from_str(&text(&output)).unwrap();
+    let docs = include_str!("../../docs/benchmarks.md");
+    let (_, section) = docs.split_once("## The directory").unwrap();
+    let (_, keys) = section.split_once("|---|---|").unwrap();
+    let keys = keys.split("\n\n").next().unwrap();
+    let named = keys.lines().filter_map(|line| line.split('|').nth(1));
+    let named: Vec<_> = named
+        .flat_map(|cell| cell.split(','))
+        .map(|key| key.trim().trim_matches('`'))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for key in &named {
+        for end in ["", "_min", "_max"] {
+            let value = said[format!("{key}_100{end}")].as_f64();
+            assert!(value.is_some_and(|value| value > 0.0), "{key}: {said}");
+        }
+    }
+    let object = said.as_object().unwrap();
+    assert_eq!(object.len(), 3 * named.len(), "{said}");
+}
+
 fn wait_until(holds: impl Fn() -> bool) {
     for _ in 0..1000 {
         if holds() {

@@ -24,6 +24,7 @@
 
 mod allowance;
 mod compare;
+mod look;
 mod memory;
 mod news;
 mod service;
@@ -31,6 +32,7 @@ mod view;
 mod way;
 
 pub use compare::{Comparison, FetchFailed, compare, fetch_snapshot};
+pub use look::{Seen, catch_up, look};
 pub use service::DirectoryService;
 pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig, taken};
 pub use way::{AskError, Way};

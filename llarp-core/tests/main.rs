@@ -10,6 +10,8 @@ mod directory_documents;
 mod directory_state;
 mod directory_support;
 mod directory_sync;
+#[cfg(feature = "net")]
+mod directory_view;
 mod hop_cells;
 mod hop_ends;
 mod hop_load;

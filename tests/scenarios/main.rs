@@ -4,6 +4,7 @@ mod build_flood;
 mod churn;
 mod clock_skew;
 mod determinism;
+mod directory;
 mod ends;
 mod fairness;
 mod forwarder;

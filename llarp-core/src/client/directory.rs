@@ -16,12 +16,12 @@ use std::sync::{Arc, Weak};
 use rand_core::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::path::Path;
 use super::{Shared, memory};
 use crate::crypto::identity::RelayId;
-use crate::directory::{Bootstrap, NetworkView, Way, compare, fetch_snapshot};
+use crate::directory::{Bootstrap, NetworkView, Way, catch_up, compare, look};
 use crate::link::Backoff;
 use crate::path::{Profile, Want};
 use crate::registry::directory::Trust;
@@ -304,30 +304,14 @@ fn draw<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
     drawn
 }
 
-/// Compares, fetches a newer snapshot if somebody has one, and then compares once more. Whether
-/// three or more sources have answered.
+/// Fetches a newer snapshot if somebody has one, and compares. Whether three or more sources have
+/// answered.
 async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
     let ways: Vec<_> = sources.iter().map(|source| source.way.clone()).collect();
-    let compared = compare(view, &ways, true).await;
-    let mut fetched = false;
-    for (source, _) in &compared.newer {
-        let Some(way) = ways.get(source.0) else {
-            continue;
-        };
-        match fetch_snapshot(view, way).await {
-            Ok(_) => {
-                fetched = true;
-                break;
-            }
-            // Somebody else may have a good one.
-            Err(error) => debug!(%error, "a source's snapshot was not taken"),
-        }
-    }
-    let compared = match fetched {
-        true => compare(view, &ways, true).await,
-        false => compared,
-    };
-    let outcome = compared.outcome;
+    let seen = look(view, &ways).await;
+    catch_up(view, &seen).await;
+    let ways: Vec<_> = seen.into_iter().map(|seen| seen.way).collect();
+    let outcome = compare(view, &ways, true).await.outcome;
     if !outcome.disputes.is_empty() {
         let proven = outcome.disputes.iter().filter(|it| it.proven).count();
         warn!(

@@ -7,8 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::view::NetworkView;
 use super::way::{AskError, Way};
-use crate::registry::directory::SnapshotHead;
-use crate::registry::sync::{FetchError, Outcome, SnapshotFetch, SourceId, Sync};
+use crate::registry::sync::{FetchError, Outcome, SnapshotFetch, Sync};
 use crate::registry::{Changed, Refused};
 
 /// How long a comparison may take in all. Who has not told by then does not count.
@@ -19,8 +18,6 @@ const WHOLE_TIME: Duration = Duration::from_secs(120);
 pub struct Comparison {
     /// What was accepted, disputed, found wrong.
     pub outcome: Outcome,
-    /// Who has a newer snapshot than this node, the newest first.
-    pub newer: Vec<(SourceId, SnapshotHead)>,
     /// Bytes of requests and replies.
     pub bytes: u64,
 }
@@ -75,16 +72,8 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
             None => break,
         }
     }
-    let have = *view.members().head();
-    let mut newer: Vec<_> = sync
-        .heads()
-        .filter(|(_, head)| head.number > have.number || have == SnapshotHead::default())
-        .filter(|(_, head)| **head != have)
-        .map(|(source, head)| (source, *head))
-        .collect();
-    newer.sort_by_key(|(_, head)| core::cmp::Reverse(head.number));
+    view.count_traffic(bytes);
     Comparison {
-        newer,
         outcome: view.finish(sync),
         bytes,
     }
@@ -99,8 +88,11 @@ pub async fn fetch_snapshot(view: &NetworkView, way: &Way) -> Result<(Changed, u
     let mut fetch = SnapshotFetch::new(view.members().head());
     let mut bytes = 0;
     loop {
-        let reply = way.ask(&fetch.request()).await?;
-        bytes += reply.len() as u64;
+        let request = fetch.request();
+        let reply = way.ask(&request).await?;
+        let both = (request.encode().len() + reply.len()) as u64;
+        view.count_traffic(both);
+        bytes += both;
         if let Some(whole) = fetch.handle(&reply)? {
             return Ok((view.offer_packed(whole).await?, bytes));
         }

@@ -30,7 +30,7 @@ const ROWS: usize = 256;
 /// Rows that are read at a time.
 const READ_ROWS: usize = 512;
 
-/// How soon a change is written after the one before.
+/// How soon a change is written after all before it is.
 const PACE: Duration = Duration::from_secs(1);
 
 /// How often the wait doubles while the disk refuses: a full one is tried, and told of, each minute.
@@ -107,11 +107,17 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch:
             if taken.is_empty() {
                 break;
             }
+            // What did not fit follows at once: a first start learns thousands of relays, and what is
+            // not written before the end is to be learned anew.
+            let more = taken.ledger || taken.relays.len() == ROWS;
             let committed = store.commit(batch).await;
             failures = match &committed {
                 Ok(()) => 0,
                 Err(_) => (failures + 1).min(PACE_DOUBLINGS),
             };
+            if committed.is_ok() && more {
+                continue;
+            }
             if let Err(error) = committed {
                 warn!(%error, "what was learned of the network is not written; it is tried again");
                 let Some(strong) = shared.upgrade() else {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -98,6 +99,8 @@ pub(super) struct Shared {
     strangers: Allowance,
     /// The number of the newest snapshot.
     snapshot: watch::Sender<Option<u64>>,
+    /// Bytes that own questions took.
+    traffic: AtomicU64,
 }
 
 pub(super) struct State {
@@ -152,6 +155,7 @@ impl NetworkView {
             news: News::default(),
             strangers: Allowance::new(),
             snapshot: watch::Sender::new(head),
+            traffic: AtomicU64::new(0),
         };
         let shared = Arc::new(shared);
         let changes = shared.version.subscribe();
@@ -354,6 +358,17 @@ impl NetworkView {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Option<u64>> {
         self.0.snapshot.subscribe()
+    }
+
+    /// Bytes of all requests that this node has made about the network, and of their replies: what a
+    /// link or a tunnel carries, without its own framing.
+    #[must_use]
+    pub fn traffic(&self) -> u64 {
+        self.0.traffic.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_traffic(&self, bytes: u64) {
+        self.0.traffic.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Runs `read` on the directory.

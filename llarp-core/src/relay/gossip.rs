@@ -16,13 +16,13 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use super::Shared;
 use super::keys::KeyRing;
 use super::lock;
 use crate::crypto::identity::{RelayId, SecretKey};
-use crate::directory::{NetworkView, Way, compare, fetch_snapshot, taken};
+use crate::directory::{NetworkView, Seen, Way, catch_up, compare, look, taken};
 use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::What;
 use crate::registry::message::Request;
@@ -267,17 +267,17 @@ impl Shared {
         let Some((_, link)) = self.link_to(&relay).await else {
             return;
         };
-        let way = Way::Link(link);
+        let seen = look(&gossip.view, &[Way::Link(link)]).await;
+        catch_up(&gossip.view, &seen).await;
+        let Some(Seen { way, .. }) = seen.into_iter().find(|it| !it.is_same(&gossip.view, true))
+        else {
+            return;
+        };
         let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
         let proofs = compared.outcome.proofs.into_iter();
         gossip
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
-        if !compared.newer.is_empty()
-            && let Err(error) = fetch_snapshot(&gossip.view, &way).await
-        {
-            debug!(%error, "a neighbour's newer snapshot was not taken");
-        }
     }
 
     /// Answers a request about the network.
