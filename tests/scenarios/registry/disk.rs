@@ -137,6 +137,10 @@ impl Medium for Disk {
 }
 
 /// Lets virtual time pass while the store's own thread works in real time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the store's thread knows no virtual time"
+)]
 async fn let_it_write(seconds: u64) {
     for _ in 0..4 * seconds {
         sleep(Duration::from_millis(250)).await;
