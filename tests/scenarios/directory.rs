@@ -27,7 +27,7 @@ fn a_snapshot_is_fetched_before_documents_and_nothing_if_all_is_the_same() {
             ways.push(Way::Tunnel(tunnel));
             paths.push(path);
         }
-        let stranger = net.open_view(Store::in_memory());
+        let stranger = net.open_view(Store::in_memory(), net.clock);
         let seen = look(&stranger, &ways).await;
         assert_eq!(seen.len(), 4);
         assert!(seen.iter().all(|seen| seen.is_newer(&stranger)));
@@ -71,7 +71,7 @@ fn who_does_not_answer_a_look_is_left_out() {
         let path = client.build(Want::Any).await.expect("a path");
         let tunnel = client.tunnel(&path).await.expect("a tunnel");
         let ways = [Way::Tunnel(tunnel)];
-        let view = net.open_view(Store::in_memory());
+        let view = net.open_view(Store::in_memory(), net.clock);
         assert_eq!(look(&view, &ways).await.len(), 1);
         client.set_relays(RelayList::none());
         client.suspend();
