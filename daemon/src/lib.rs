@@ -9,6 +9,7 @@ pub mod client;
 pub mod demo;
 pub mod devnet;
 pub mod files;
+pub mod log;
 pub mod onion;
 pub mod registry;
 pub mod relay;

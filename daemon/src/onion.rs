@@ -68,9 +68,9 @@ impl KeyStore for FileKeys {
     }
 
     fn save(&self, epoch: KeyEpoch, seed: &Secret<32>) -> io::Result<()> {
-        // First that there is one: without its seed it is never drawn again.
-        files::write_secret(&self.newest_file(), epoch.0.to_string().as_bytes())
-            .and_then(|()| files::write_secret(&self.seed(epoch), seed.expose()))
+        // The seed first: if the rest fails it is found at the next start, and nobody has seen its keys.
+        files::write_secret(&self.seed(epoch), seed.expose())
+            .and_then(|()| files::write_secret(&self.newest_file(), epoch.0.to_string().as_bytes()))
             .map_err(io::Error::other)
     }
 

@@ -33,9 +33,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::bench::services::with_bench_services;
 use crate::files::{self, FileError};
+use crate::log;
 use crate::onion::FileKeys;
 use crate::registry::NetworkFile;
 use crate::sources::{RefreshError, Source};
@@ -151,6 +153,7 @@ pub fn keygen(dir: &Path, out: &mut dyn Write) -> Result<(), RelayError> {
 /// # Errors
 /// [`RelayError`].
 pub fn run(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
+    log::to_stderr();
     // Cells move fastest on one thread; handshakes go to others.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -213,10 +216,10 @@ async fn open_view(
         return Ok(view);
     };
     if let Err(error) = view::refresh(&view, source).await {
-        if view.members().is_empty() {
+        if view.members().is_empty() && view.bootstrap().is_empty() {
             return Err(error.into());
         }
-        // The last good one is still there.
+        // The last good one is still there, or bootstrap relays have one.
         writeln!(out, "note: {error}")?;
     }
     Ok(view)
@@ -227,11 +230,7 @@ async fn keep_registry(view: NetworkView, source: Source) {
     loop {
         sleep(REGISTRY_PACE).await;
         if let Err(error) = view::refresh(&view, &source).await {
-            // Nothing is left to do if even this cannot be written.
-            let _ = writeln!(
-                io::stderr(),
-                "note: the last good snapshot is used: {error}"
-            );
+            warn!(%error, "no newer snapshot of the registry; the last good one is used");
         }
     }
 }

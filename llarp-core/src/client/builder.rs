@@ -110,6 +110,22 @@ pub enum TryFailed {
     Registry(StartError),
 }
 
+/// Who chose the relay that a path is wanted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// Somebody else, who may want to see many builds: they are paced.
+    ByOthers,
+    /// This client, by chance.
+    ByUs,
+}
+
+impl Chosen {
+    /// The relay towards which builds are paced.
+    fn target(self, want: &Want) -> Option<RelayId> {
+        want.relay().filter(|_| self == Self::ByOthers).copied()
+    }
+}
+
 /// A request under way, and what its reply is read with.
 struct Started {
     request: Vec<u8>,
@@ -145,7 +161,7 @@ impl Shared {
         if known.await.is_err() {
             return Err(PathError::NetworkUnknown);
         }
-        self.build_now(want, silent).await
+        self.build_now(want, silent, Chosen::ByOthers).await
     }
 
     /// The same, over what relays there are now. Tries until [`BUILD_DEADLINE`]. A try without an
@@ -155,6 +171,7 @@ impl Shared {
         self: &Arc<Self>,
         want: Want,
         silent: Option<Route>,
+        chosen: Chosen,
     ) -> Result<Path, PathError> {
         let deadline = Instant::now() + BUILD_DEADLINE;
         let mut backoff = Backoff::new(BUILD_RETRY_BASE, BUILD_RETRY_CAP);
@@ -171,11 +188,11 @@ impl Shared {
                     match tried {
                         Ok(path) => {
                             self.charge_false_clocks(tries);
-                            self.note_success(&want);
+                            self.note_success(&want, chosen);
                             return Ok(path);
                         }
                         Err(failed) => {
-                            self.note_failure(&want);
+                            self.note_failure(&want, chosen);
                             tries.failed(&route, failed, self.clock.minute());
                         }
                     }
@@ -200,7 +217,7 @@ impl Shared {
                         }
                         Err(error) => return Err(error.into()),
                     };
-                    if let Err(WaitFor { millis }) = self.may_try(&want) {
+                    if let Err(WaitFor { millis }) = self.may_try(&want, chosen) {
                         let retry_after = Duration::from_millis(millis);
                         next = Instant::now() + retry_after;
                         if next >= deadline && !tries.any_under_way() {
@@ -332,23 +349,23 @@ impl Shared {
     }
 
     /// Whether another build towards what is wanted may start now.
-    fn may_try(&self, want: &Want) -> Result<(), WaitFor> {
+    fn may_try(&self, want: &Want, chosen: Chosen) -> Result<(), WaitFor> {
         let now = self.now();
         let attempts = &mut self.state().attempts;
-        let target = want.relay().map(|relay| relay.0);
-        target.map_or(Ok(()), |target| attempts.start(target, now))
+        let target = chosen.target(want);
+        target.map_or(Ok(()), |target| attempts.start(target.0, now))
     }
 
-    fn note_success(&self, want: &Want) {
-        if let Some(relay) = want.relay() {
+    fn note_success(&self, want: &Want, chosen: Chosen) {
+        if let Some(relay) = chosen.target(want) {
             self.state().attempts.succeeded(&relay.0);
         }
     }
 
-    fn note_failure(&self, want: &Want) {
+    fn note_failure(&self, want: &Want, chosen: Chosen) {
         let now = self.now();
         let state = &mut *self.state();
-        if let Some(relay) = want.relay() {
+        if let Some(relay) = chosen.target(want) {
             state.attempts.failed(&relay.0, now, &mut state.rng);
         }
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{info, warn};
 
+use super::builder::Chosen;
 use super::path::Path;
 use super::{Shared, memory};
 use crate::crypto::identity::RelayId;
@@ -26,7 +27,7 @@ use crate::link::Backoff;
 use crate::path::{Profile, Want};
 use crate::registry::directory::Trust;
 use crate::registry::message::Request;
-use crate::registry::{Document, KeyEpoch, RelayList};
+use crate::registry::{Document, KeyEpoch, RelayList, VerifiedEquivocation};
 use crate::store::Store;
 use crate::tunnel::TunnelCode;
 use crate::wire::limits::{
@@ -47,6 +48,16 @@ struct Pace {
     /// While fewer than three quarters of the relays that count are known.
     sparse: Backoff,
 }
+
+/// Proofs that are shown to others after a comparison.
+const PROOFS_OFFERED: usize = 4;
+
+/// How often it is looked whether the wall clock has gone on while this machine slept: timers stand
+/// still meanwhile.
+const WALL: Duration = Duration::from_secs(60);
+
+/// By how much the wall clock has gone on in a sleep that matters.
+const SLEPT: u64 = 300;
 
 /// Sources without which the rule accepts nothing.
 const SOURCES_ENOUGH: usize = 3;
@@ -76,11 +87,20 @@ pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) 
         sparse: Backoff::new(DIRECTORY_RETRY_BASE, COMPARE),
     };
     let mut next = Instant::now();
+    let changes = view.changes();
+    let mut taken = None;
+    let mut asleep = Asleep::default();
     loop {
         let Some(strong) = shared.upgrade() else {
             return;
         };
-        strong.take_relays(&view, &store);
+        let seen = (*changes.borrow(), strong.key_phase());
+        if taken.replace(seen) != Some(seen) {
+            strong.take_relays(&view, &store);
+        }
+        if asleep.noticed(&strong) {
+            next = Instant::now();
+        }
         let moved = Arc::clone(&strong.moved);
         let moved = moved.notified();
         let learns = Instant::now() >= next && !strong.is_suspended();
@@ -105,6 +125,7 @@ pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) 
             false => next.min(turn),
         };
         drop(strong);
+        let wake = wake.min(Instant::now() + WALL);
         let has_moved = tokio::select! {
             biased;
             () = sleep_until(wake) => false,
@@ -118,7 +139,32 @@ pub(super) async fn keep(shared: Weak<Shared>, view: NetworkView, store: Store) 
     }
 }
 
+/// Notices that the machine slept: its wall clock has gone on, its timers have not.
+#[derive(Default)]
+struct Asleep(Option<(Instant, u64)>);
+
+impl Asleep {
+    fn noticed(&mut self, shared: &Shared) -> bool {
+        let (now, wall) = (Instant::now(), shared.seconds().0);
+        let Some((before, then)) = self.0.replace((now, wall)) else {
+            return false;
+        };
+        wall.saturating_sub(then) > (now - before).as_secs().saturating_add(SLEPT)
+    }
+}
+
 impl Shared {
+    /// Which keys are in use by the wall clock: those of which epoch, and whether those of the one
+    /// before still serve.
+    fn key_phase(&self) -> (KeyEpoch, bool) {
+        let now = self.seconds().0;
+        let present = KeyEpoch::at(now);
+        (
+            present,
+            now < present.previous().erased() - KEY_MARGIN_SECONDS,
+        )
+    }
+
     /// One round; how long to wait for the next.
     async fn learn(
         self: &Arc<Self>,
@@ -127,6 +173,7 @@ impl Shared {
         pace: &mut Pace,
     ) -> Duration {
         let learned = self.learn_once(view).await;
+        view.expire();
         self.take_relays(view, store);
         let rng = &mut self.fork_rng();
         if !learned || !self.knows_relays() {
@@ -177,7 +224,7 @@ impl Shared {
         }
         learn_from(view, &sources).await;
         let list = view.relays(Trust::Provisional);
-        if list.len() < DIRECTORY_LEAST_RELAYS {
+        if !is_enough(view, &list) {
             warn!(
                 relays = list.len(),
                 asked = sources.len(),
@@ -195,7 +242,8 @@ impl Shared {
         for relay in self.draw_terminals() {
             let shared = Arc::clone(self);
             builds.spawn(async move {
-                let path = shared.build_now(Want::Terminal(relay), None).await.ok()?;
+                let want = Want::Terminal(relay);
+                let path = shared.build_now(want, None, Chosen::ByUs).await.ok()?;
                 let tunnel = shared.tunnel(&path).await.ok()?;
                 Some(Source {
                     way: Way::Tunnel(tunnel),
@@ -230,7 +278,8 @@ impl Shared {
     /// Takes the accepted relays as they are now.
     fn take_relays(&self, view: &NetworkView, store: &Store) {
         let list = view.relays(Trust::Accepted);
-        if list.len() < DIRECTORY_LEAST_RELAYS {
+        let first = !self.knows_relays();
+        if list.len() < DIRECTORY_LEAST_RELAYS || (first && !is_enough(view, &list)) {
             if self.relays_known.send_replace(false) {
                 // As after days without a network: nothing that is built to these keys opens, and
                 // whoever is asked for it would be charged.
@@ -239,7 +288,6 @@ impl Shared {
             return;
         }
         let now = self.seconds();
-        let first = !self.knows_relays();
         let state = &mut *self.state();
         if first {
             let diversity = state.profile.diversity();
@@ -272,6 +320,13 @@ impl Shared {
         let late = self.fork_rng().next_u64() % 300;
         Instant::now() + Duration::from_secs((next - now) + late)
     }
+}
+
+/// Whether a list is one to begin with: two thirds of the relays whose signed documents anybody has
+/// shown. Two sources of four can veto what the others tell, but not make up what relays sign: then
+/// nothing is believed, rather than a list of their friends.
+fn is_enough(view: &NetworkView, list: &RelayList) -> bool {
+    list.len() >= DIRECTORY_LEAST_RELAYS && list.len() * 3 >= view.relays(Trust::Held).len() * 2
 }
 
 /// Sources as they are reached. Once there are enough, the others have [`GRACE`] left: one that is
@@ -319,13 +374,21 @@ async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
             proven, "onion keys of relays are not the same everywhere; such keys are not used"
         );
     }
-    for proof in &outcome.proofs {
+    offer(&outcome.proofs, &ways).await;
+    outcome.answered >= SOURCES_ENOUGH
+}
+
+/// Shows proofs to all sources at once. Few: who could be made to show many would be kept busy.
+async fn offer(proofs: &[VerifiedEquivocation], ways: &[Way]) {
+    let mut offers = JoinSet::new();
+    for proof in proofs.iter().take(PROOFS_OFFERED) {
         let proof = Request::Offer(vec![Document::Equivocation(proof.get().clone())]);
-        for way in &ways {
-            let _ = way.ask(&proof).await;
+        for way in ways {
+            let (way, proof) = (way.clone(), proof.clone());
+            offers.spawn(async move { way.ask(&proof).await.is_ok() });
         }
     }
-    outcome.answered >= SOURCES_ENOUGH
+    while offers.join_next().await.is_some() {}
 }
 
 /// Whom a client chooses from.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::view::NetworkView;
 use super::way::{AskError, Way};
@@ -85,6 +85,11 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
 /// # Errors
 /// [`FetchFailed`]; the last good snapshot stays.
 pub async fn fetch_snapshot(view: &NetworkView, way: &Way) -> Result<(Changed, u64), FetchFailed> {
+    let fetched = timeout(WHOLE_TIME, fetch(view, way)).await;
+    fetched.map_err(|_| AskError::TimedOut)?
+}
+
+async fn fetch(view: &NetworkView, way: &Way) -> Result<(Changed, u64), FetchFailed> {
     let mut fetch = SnapshotFetch::new(view.members().head());
     let mut bytes = 0;
     loop {

@@ -67,16 +67,17 @@ pub async fn look(view: &NetworkView, sources: &[Way]) -> Vec<Seen> {
     seen.into_iter().map(|(_, seen)| seen).collect()
 }
 
-/// Fetches the newest snapshot that one of them has, if this node lacks it. Whoever has none that is
-/// good is passed over.
+/// Fetches the newest snapshot that any of them has, as long as one says that it has a newer one.
 pub async fn catch_up(view: &NetworkView, seen: &[Seen]) {
     let mut newer: Vec<_> = seen.iter().filter(|seen| seen.is_newer(view)).collect();
     newer.sort_by_key(|seen| Reverse(seen.head.snapshot.number));
     for seen in newer {
-        match fetch_snapshot(view, &seen.way).await {
-            Ok(_) => return,
-            // Somebody else may have a good one.
-            Err(error) => debug!(%error, "a source's snapshot was not taken"),
+        // Whoever boasts of a high number and gives an old one ends nothing: the next is asked.
+        if !seen.is_newer(view) {
+            continue;
+        }
+        if let Err(error) = fetch_snapshot(view, &seen.way).await {
+            debug!(%error, "a source's snapshot was not taken");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger and the directory of one node, behind one lock.
 
 use core::fmt;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use crate::registry::{
     VerifiedSnapshot,
 };
 use crate::store::{ReadError, Store};
+use crate::wire::limits::SNAPSHOT_VALIDITY_MAX;
 
 /// A relay that is known before anything else is: whom to ask first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,6 +109,9 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) directory: Directory,
     pub(super) unwritten: Unwritten,
+    /// Relays of the snapshot before that this one does not name any more, and where they are. Others
+    /// may be one snapshot behind, and clients of theirs still choose them.
+    departed: BTreeMap<RelayId, Option<SocketAddr>>,
     /// What others are given, made once a snapshot.
     whole: Arc<[u8]>,
     delta: Option<Arc<[u8]>>,
@@ -140,6 +145,7 @@ impl NetworkView {
             ledger,
             directory,
             unwritten: Unwritten::default(),
+            departed: BTreeMap::new(),
             whole: Arc::default(),
             delta: None,
         };
@@ -324,12 +330,23 @@ impl NetworkView {
         Arc::clone(&self.0.news.there)
     }
 
+    /// Whether the clock is so far behind the end of the newest snapshot's validity that it is more
+    /// likely wrong than the registry asleep.
+    #[must_use]
+    pub fn is_far_ahead(&self) -> bool {
+        let newest = self.state().ledger.current().cloned();
+        newest.is_some_and(|newest| {
+            let until = newest.terms().valid_until;
+            self.now() > until.saturating_add(SNAPSHOT_VALIDITY_MAX)
+        })
+    }
+
     /// Where `relay` is: by its descriptor, or as a bootstrap.
     #[must_use]
     pub fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
         let state = self.state();
-        let known = state.directory.descriptor(relay);
-        let known = known.map(|descriptor| descriptor.presence().addresses.preferred());
+        let departed = || state.departed.get(relay).copied().flatten();
+        let known = state.described(relay).or_else(departed);
         known.or_else(|| {
             let mut bootstrap = self.0.bootstrap.iter();
             Some(bootstrap.find(|it| it.relay == *relay)?.address)
@@ -445,14 +462,23 @@ impl Shared {
 }
 
 impl State {
+    /// Where a relay says that it is.
+    fn described(&self, relay: &RelayId) -> Option<SocketAddr> {
+        let known = self.directory.descriptor(relay)?;
+        Some(known.presence().addresses.preferred())
+    }
+
     fn took(&mut self, changed: Changed) {
         if matches!(changed, Changed::Advanced { .. }) {
             self.unwritten.ledger = true;
             let members = members_of(&self.ledger);
             let before = self.directory.members().clone();
+            self.departed.clear();
             for gone in before.iter().filter(|it| members.get(&it.relay).is_none()) {
                 // Its row goes, too.
                 self.unwritten.relay(gone.relay);
+                let at = self.described(&gone.relay);
+                self.departed.insert(gone.relay, at);
             }
             self.directory.set_members(members);
             self.pack();
@@ -509,7 +535,8 @@ fn members_of(ledger: &Ledger) -> Members {
 
 impl KnownRelays for NetworkView {
     fn is_known(&self, id: &RelayId) -> bool {
-        self.state().directory.members().get(id).is_some()
+        let state = self.state();
+        state.directory.members().get(id).is_some() || state.departed.contains_key(id)
     }
 }
 

@@ -18,11 +18,13 @@ use rand_core::Rng;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+use tokio::sync::Notify;
+
 use super::Shared;
 use super::keys::KeyRing;
 use super::lock;
 use crate::crypto::identity::{RelayId, SecretKey};
-use crate::directory::{NetworkView, Seen, Way, catch_up, compare, look, taken};
+use crate::directory::{NetworkView, Way, catch_up, compare, look, taken};
 use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::What;
 use crate::registry::message::Request;
@@ -54,13 +56,19 @@ pub(super) struct Gossip {
     ring: Mutex<KeyRing>,
     /// Whether the operator was told so.
     is_excluded: AtomicBool,
+    /// Whether others have been heard since the start, or need not be: they may know key sets of this
+    /// relay that it has lost itself, and a second set would be a proof against it.
+    has_heard: AtomicBool,
+    heard: Arc<Notify>,
+    /// Whether the operator was told that others have other keys.
+    has_lost_keys: AtomicBool,
 }
 
 /// How often keys and own documents are looked at.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The first comparison comes so soon, and each waits twice as long, up to [`COMPARE_LAST`].
-const COMPARE_FIRST: Duration = Duration::from_secs(1);
+const COMPARE_FIRST: Duration = Duration::from_millis(250);
 const COMPARE_LAST: Duration = Duration::from_secs(64);
 
 /// An own descriptor is signed anew when it is so old, so that it is seen that the relay lives.
@@ -74,8 +82,18 @@ impl Gossip {
             addresses: registered.addresses,
             family: registered.family,
             capacity: registered.capacity,
+            has_heard: AtomicBool::new(registered.ring.found()),
+            heard: Arc::default(),
+            has_lost_keys: AtomicBool::new(false),
             ring: Mutex::new(registered.ring),
             is_excluded: AtomicBool::new(false),
+        }
+    }
+
+    /// Others have said what they know.
+    fn heard(&self) {
+        if !self.has_heard.swap(true, Ordering::Relaxed) {
+            self.heard.notify_one();
         }
     }
 
@@ -133,28 +151,36 @@ impl Gossip {
         Some(Document::Descriptor(signed.get().clone()))
     }
 
+    /// Own key sets that the directory lacks, once others had a chance to show older ones.
     fn own_key_sets(&self, me: RelayId) -> Vec<Document> {
+        if !self.has_heard.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let network = self.view.network();
         let publics = lock(&self.ring).publics();
-        let lacking = publics.into_iter().filter(|(epoch, _)| {
-            let name = |directory: &crate::registry::Directory| {
-                directory.name(What::KeySets(*epoch), &me).is_some()
-            };
-            !self.view.read(name)
-        });
+        let mut lacking = Vec::new();
+        for (epoch, onion) in publics {
+            let signed = KeySet::sign(&network, &self.key, epoch, onion);
+            let own = Document::KeySet(signed.get().clone());
+            let what = What::KeySets(epoch);
+            match self.view.read(|directory| directory.name(what, &me)) {
+                None => lacking.push(own),
+                Some(known) if known == own.name(&network) => (),
+                Some(_) if self.has_lost_keys.swap(true, Ordering::Relaxed) => (),
+                Some(_) => error!(
+                    "others know onion keys of this relay that it does not have: was its folder of \
+                     onion keys lost? It carries no new paths until the next key epoch"
+                ),
+            }
+        }
         lacking
-            .map(|(epoch, onion)| {
-                let signed = KeySet::sign(&network, &self.key, epoch, onion);
-                Document::KeySet(signed.get().clone())
-            })
-            .collect()
     }
 }
 
 /// Turns the key ring and announces what is new, until the relay is gone.
 pub(super) async fn keep_keys(shared: Weak<Shared>) {
     loop {
-        let mut changes = {
+        let (mut changes, heard) = {
             let Some(shared) = shared.upgrade() else {
                 return;
             };
@@ -165,10 +191,15 @@ pub(super) async fn keep_keys(shared: Weak<Shared>) {
             let now = shared.clock.unix().as_secs();
             gossip.announce(shared.id, now);
             gossip.view.expire();
-            gossip.view.snapshots()
+            (gossip.view.snapshots(), Arc::clone(&gossip.heard))
         };
-        // A new snapshot may name this relay for the first time.
-        let _ = timeout(LOOK, changes.changed()).await;
+        tokio::select! {
+            biased;
+            () = sleep(LOOK) => (),
+            () = heard.notified() => (),
+            // A new snapshot may name this relay for the first time.
+            _ = changes.changed() => (),
+        }
     }
 }
 
@@ -225,6 +256,10 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
 impl Shared {
     fn turn_keys(&self, gossip: &Gossip) {
         let now = self.clock.unix().as_secs();
+        if gossip.view.is_far_ahead() {
+            // More likely the clock than the registry: what a wrong one erases is gone.
+            return;
+        }
         let mut ring = lock(&gossip.ring);
         match ring.turn(now, &mut self.fork_rng()) {
             Ok(false) => (),
@@ -269,15 +304,21 @@ impl Shared {
         };
         let seen = look(&gossip.view, &[Way::Link(link)]).await;
         catch_up(&gossip.view, &seen).await;
-        let Some(Seen { way, .. }) = seen.into_iter().find(|it| !it.is_same(&gossip.view, true))
-        else {
+        let Some(seen) = seen.into_iter().next() else {
             return;
         };
+        if seen.is_same(&gossip.view, true) {
+            return gossip.heard();
+        }
+        let way = seen.way;
         let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
         let proofs = compared.outcome.proofs.into_iter();
         gossip
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
+        if compared.outcome.answered > 0 {
+            gossip.heard();
+        }
     }
 
     /// Answers a request about the network.

@@ -89,6 +89,8 @@ impl KeyRing {
         };
         for epoch in ring.store.epochs()? {
             ring.seeds.insert(epoch, ring.store.load(epoch)?);
+            // It may have been kept a moment before the store noted that it exists.
+            ring.newest = ring.newest.max(Some(epoch));
             ring.found |= epoch.is_open(unix);
         }
         ring.turn(unix, rng)?;
@@ -106,7 +108,7 @@ impl KeyRing {
     /// Whether anything has changed.
     ///
     /// Never two sets for one epoch: a relay whose clock was far ahead for a while, and has erased
-    /// keys that it needs now, has none until the next epoch.
+    /// keys that it needs now, has none until the epoch is over for which it drew last.
     ///
     /// # Errors
     /// The store's. What could not be kept or erased is tried again with the next turn; keys of the

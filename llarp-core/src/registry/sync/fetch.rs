@@ -3,6 +3,7 @@
 use super::super::directory::SnapshotHead;
 use super::super::message::{Reply, Request, SnapshotAsk};
 use crate::wire::WireError;
+use crate::wire::limits::SNAPSHOT_PART_MAX;
 
 /// Why a source gives no snapshot. Another source may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,12 @@ impl SnapshotFetch {
         }
         if *self.total.get_or_insert(part.total) != part.total {
             return Err(FetchError::Changed);
+        }
+        // Parts are as large as they can be: who drips one byte after the other would hold up for hours
+        // whoever listens.
+        let left = (part.total as usize).saturating_sub(self.bytes.len());
+        if part.bytes.len() != left.min(SNAPSHOT_PART_MAX) {
+            return Err(FetchError::OtherPart);
         }
         self.bytes.extend_from_slice(&part.bytes);
         let whole = self.bytes.len() == part.total as usize;
