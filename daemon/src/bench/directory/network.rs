@@ -187,6 +187,15 @@ impl Network {
         rng: &mut ChaCha20Rng,
     ) -> Result<Registered> {
         let store = Arc::<KeysInMemory>::default();
+        // Keys that are there already are announced at once. A relay with fresh ones first asks another what
+        // it knows of it, and most relays here answer nothing of the kind.
+        drop(KeyRing::open(
+            network(),
+            key.relay_id(),
+            store.clone(),
+            START,
+            rng,
+        )?);
         Ok(Registered {
             view: self.view.clone(),
             addresses: relay.addresses()?,
