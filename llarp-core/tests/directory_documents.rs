@@ -265,6 +265,10 @@ fn a_snapshot_is_put_together_from_parts_of_one_source() {
     // An endless empty source is refused at once.
     let none = Reply::Snapshot(SnapshotPart::of(&[], 0));
     assert_eq!(first(none), Err(FetchError::OtherPart));
+    // Nor is one that drips: a byte a part would take hours.
+    let mut drip = SnapshotPart::of(&whole, 0);
+    drip.bytes.truncate(1);
+    assert_eq!(first(Reply::Snapshot(drip)), Err(FetchError::OtherPart));
     let mut fetch = SnapshotFetch::new(&SnapshotHead::default());
     fetch
         .handle(&Reply::Snapshot(SnapshotPart::of(&whole, 0)).encode())
