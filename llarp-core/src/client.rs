@@ -25,6 +25,7 @@ mod builder;
 mod config;
 mod directory;
 mod guards;
+mod introsets;
 mod memory;
 mod mover;
 mod path;
@@ -45,6 +46,10 @@ use tokio::time::Instant;
 pub use self::builder::{PathError, TryFailed};
 pub use self::config::ClientConfig;
 pub use self::directory::Relays;
+pub use self::introsets::{
+    FindError, Found, Introsets, Publication, PublishError, PublishStatus, Published, TerminalFailed,
+    Wanted,
+};
 pub use self::path::{Path, PathEnd, ProbeError};
 use self::table::Table;
 pub use self::tunnels::{Lasting, TunnelError};

@@ -17,6 +17,7 @@
 //! | `link` | QUIC between two machines: cells and requests (`net`) | `docs/spec/05-link.md` |
 //! | `tunnel` | encrypted QUIC connections over paths (`net`) | `docs/spec/06-tunnel.md` |
 //! | `directory` | what a node knows of its network, shared, kept and compared (`net`) | `docs/spec/10-directory.md` |
+//! | `storer` | introsets at the end of a path, and the trait of who stores them (`net`) | `docs/spec/12-introsets.md` |
 //! | `relay` | a relay's driver (`net`) | `docs/spec/08-relay.md` |
 //! | `client` | a client's driver: paths, pools, tunnels that last (`net`) | `docs/spec/08-relay.md` |
 //!
@@ -50,5 +51,7 @@ pub mod link;
 pub mod relay;
 #[cfg(feature = "net")]
 pub mod store;
+#[cfg(feature = "net")]
+pub mod storer;
 #[cfg(feature = "net")]
 pub mod tunnel;

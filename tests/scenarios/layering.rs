@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "link",
     "tunnel",
     "directory",
+    "storer",
     "relay",
     "client",
     "session",

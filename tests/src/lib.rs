@@ -3,6 +3,7 @@
 mod evidence;
 pub mod forwarder;
 mod heavy;
+pub mod introsets;
 pub mod net;
 pub mod registered;
 pub mod testnet;

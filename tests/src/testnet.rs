@@ -21,7 +21,7 @@ use llarp_core::path::Diversity;
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
 use llarp_core::relay::{Handshakes, Relay, RelayConfig};
 use llarp_core::store::Store;
-use llarp_core::tunnel::Services;
+use llarp_core::tunnel::{Echo, Services, TerminalService};
 use quinn::TokioRuntime;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -43,7 +43,11 @@ pub struct TestNet {
     places: Vec<Place>,
     by_id: BTreeMap<RelayId, usize>,
     rng: ChaCha20Rng,
+    offered: Offered,
 }
+
+/// What relay `n` serves at its terminal beside what every relay does.
+type Offered = Box<dyn Fn(usize) -> Vec<Arc<dyn TerminalService>>>;
 
 /// A relay's place in the network, whether it runs or not.
 struct Place {
@@ -110,7 +114,13 @@ impl TestNet {
             by_id: ids.zip(0..).collect(),
             places,
             rng,
+            offered: Box::new(|_| Vec::new()),
         }
+    }
+
+    /// Relays that are started from now on serve what `offered` says of their number, too.
+    pub fn offer(&mut self, offered: impl Fn(usize) -> Vec<Arc<dyn TerminalService>> + 'static) {
+        self.offered = Box::new(offered);
     }
 
     /// Relays of the network, running or not.
@@ -164,6 +174,7 @@ impl TestNet {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let mut rng = ChaCha20Rng::from_seed(seed);
+        let offered = (self.offered)(n);
         let place = &mut self.places[n];
         let key = Arc::clone(place.wrong_key.as_ref().unwrap_or(&place.key));
         let clock = place.clock;
@@ -187,7 +198,7 @@ impl TestNet {
             clock,
             seed: Secret::random(&mut rng),
             handshakes: Handshakes::Inline,
-            services: Services::of_relay(id).expect("names"),
+            services: services(id, offered),
         };
         let endpoint = endpoint(&self.net, place.listens, role, &mut rng);
         let relay = Relay::start(config, endpoint).expect("a relay starts");
@@ -313,6 +324,15 @@ impl fmt::Debug for TestNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TestNet({} relays)", self.len())
     }
+}
+
+fn services(id: RelayId, offered: Vec<Arc<dyn TerminalService>>) -> Services {
+    let of_relay = Services::new().with(Arc::new(Echo)).expect("a name");
+    let all = offered
+        .into_iter()
+        .try_fold(of_relay, Services::with)
+        .expect("names");
+    all.described(id).expect("names")
 }
 
 /// The network of all tests.

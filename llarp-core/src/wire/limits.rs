@@ -613,3 +613,67 @@ pub const STRANGER_ASKS: u32 = 512;
 /// Requests about the network that strangers may make in a second, all together: each costs up to
 /// 0.1 ms and 60 KiB, so that they take a twentieth of a core at most.
 pub const STRANGER_ASKS_A_SECOND: u32 = 500;
+
+/// Requests about introsets that strangers may make at one terminal at once, all together.
+pub const INTROSET_ASKS: u32 = 256;
+
+/// Requests about introsets that strangers may make at one terminal in a second: each asks eight
+/// storers, so that one terminal brings a network of 1,000 relays no more than two each.
+pub const INTROSET_ASKS_A_SECOND: u32 = 200;
+
+/// What storing an introset counts for among them: it costs a verification at each storer.
+pub const PUBLISH_ASKS: u32 = 4;
+
+/// How long a terminal's store may take.
+pub const STORE_TIME: Duration = Duration::from_secs(8);
+
+/// How long a client waits for a terminal's answer on introsets: longer than its store takes.
+pub const INTROSET_ASK_TIME: Duration = Duration::from_secs(10);
+
+/// Introsets that a store in memory holds: 60 MB.
+pub const RECORDS_HELD_MAX: usize = 10_000;
+
+/// Work that an introset costs its owner unless storers want more: 5 ms of one core.
+pub const PUBLISH_EFFORT: u32 = 1 << 16;
+
+/// Work that a device does at most for an introset: some seconds of one core.
+pub const PUBLISH_EFFORT_MAX: u32 = 1 << 25;
+
+/// Nonces that are tried before others on a thread have their turn: 0.3 ms.
+pub const WORK_PORTION: u64 = 4096;
+
+/// How long an owner waits at most before it publishes what has changed.
+pub const PUBLISH_JITTER: Duration = Duration::from_secs(2);
+
+/// How long after today's introset tomorrow's is published at most, when there is time.
+pub const PUBLISH_APART: Duration = Duration::from_secs(900);
+
+/// How often an owner looks at least whether there is a new beacon.
+pub const PUBLISH_LOOK: Duration = Duration::from_secs(60);
+
+/// Terminals that are asked to store one introset before the owner waits.
+pub const PUBLISH_TRIES: usize = 4;
+
+/// How long an owner waits when it could not publish, at first.
+pub const PUBLISH_RETRY_BASE: Duration = Duration::from_secs(2);
+
+/// How long at most.
+pub const PUBLISH_RETRY_CAP: Duration = Duration::from_secs(300);
+
+/// How long somebody is looked for, with all paths that it takes.
+pub const FIND_TIME: Duration = Duration::from_secs(30);
+
+/// How long a second terminal may take after the first has found something: it may have a newer one.
+pub const FIND_GRACE: Duration = Duration::from_secs(1);
+
+/// Pairs of terminals that are asked for one place before the look-up fails.
+pub const FIND_ROUNDS: usize = 3;
+
+/// Device slots that are tried when the first is empty.
+pub const SLOTS_TRIED: usize = 4;
+
+/// How long an address under which nothing was found is not looked for again.
+pub const MISSING_TIME: Duration = Duration::from_secs(30);
+
+/// Such addresses that are remembered.
+pub const MISSING_HELD_MAX: usize = 256;
