@@ -32,3 +32,7 @@ pub mod noise;
 pub mod onion;
 
 pub mod onion_key;
+
+pub mod seal;
+
+pub mod pow;

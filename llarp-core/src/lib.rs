@@ -9,6 +9,7 @@
 //! | [`crypto`] | identities, blinding, KEM, Noise, HCTR2, key schedule | `docs/spec/01-crypto.md` |
 //! | [`cell`] | the constant-size unit of the data plane and its onion layers | `docs/spec/02-cell.md` |
 //! | [`registry`] | the relays that count, how to reach them, agreeing on their keys | `docs/spec/09-registry.md`, `docs/spec/10-directory.md`, `docs/spec/11-swarms.md` |
+//! | [`introset`] | where an identity can be met, sealed for whoever knows its address | `docs/spec/12-introsets.md` |
 //! | [`build`] | the one-round-trip path-build message, both sides | `docs/spec/03-build.md` |
 //! | [`hop`] | a relay's table of paths, fairness, admission | `docs/spec/04-hop.md` |
 //! | [`path`] | a client's choices: relays, guards, the life of a path | `docs/spec/07-path.md` |
@@ -32,6 +33,8 @@ pub mod crypto;
 pub mod cell;
 
 pub mod registry;
+
+pub mod introset;
 
 pub mod build;
 

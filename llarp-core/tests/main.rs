@@ -16,6 +16,10 @@ mod hop_cells;
 mod hop_ends;
 mod hop_load;
 mod hop_net;
+mod introset_clients;
+mod introset_records;
+mod introset_storers;
+mod introset_support;
 #[cfg(feature = "net")]
 mod link_bounds;
 #[cfg(feature = "net")]

@@ -143,6 +143,26 @@ labels! {
     SWARM_DRAW = "llarp/1/swarm/draw";
     /// A mailbox's place on the ring.
     SWARM_MAILBOX = "llarp/1/swarm/mailbox";
+    /// One try at a proof of work.
+    WORK = "llarp/1/crypto/work";
+    /// A record's place among the storers.
+    INTROSET_LOCATION = "llarp/1/introset/location";
+    /// Signature of a blinded key over the key that signs records.
+    INTROSET_CERTIFICATE = "llarp/1/introset/certificate";
+    /// Signature over a record.
+    INTROSET_RECORD = "llarp/1/introset/record";
+    /// The puzzle whose solution a record shows.
+    INTROSET_WORK = "llarp/1/introset/work";
+    /// Key of what only those who know the address can open.
+    INTROSET_OUTER_KEY = "llarp/1/introset/outer-key";
+    /// Key of what only clients that the owner names can open.
+    INTROSET_INNER_KEY = "llarp/1/introset/inner-key";
+    /// Key under which one client finds the key of the contents.
+    INTROSET_CLIENT_KEY = "llarp/1/introset/client-key";
+    /// Where the sequence numbers of an epoch begin.
+    INTROSET_SEQUENCE = "llarp/1/introset/sequence";
+    /// What a caller shows to an introducer.
+    INTROSET_COOKIE = "llarp/1/introset/cookie";
 }
 
 /// BLAKE2b-256 of `parts` under `label` in `network`.

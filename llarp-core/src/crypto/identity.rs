@@ -26,6 +26,23 @@ secret_type! {
     X25519Secret(32);
 }
 
+impl X25519Secret {
+    /// The public key that belongs to it.
+    #[must_use]
+    pub fn public(&self) -> [u8; 32] {
+        x25519_dalek::x25519(*self.expose(), x25519_dalek::X25519_BASEPOINT_BYTES)
+    }
+
+    /// What it shares with the owner of the public key `other`; nothing if that is a point of small
+    /// order, with which everybody shares the same.
+    #[must_use]
+    pub fn agree(&self, other: &[u8; 32]) -> Option<Secret<32>> {
+        let shared = Secret::take(&mut x25519_dalek::x25519(*self.expose(), *other));
+        let nothing = Secret::take(&mut [0; 32]);
+        (shared != nothing).then_some(shared)
+    }
+}
+
 /// `OneAsymmetricKey` of version 1 with an Ed25519 seed of 32 bytes, up to the seed.
 const PKCS8_HEAD: &[u8; 16] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 

@@ -677,3 +677,60 @@ pub const MISSING_TIME: Duration = Duration::from_secs(30);
 
 /// Such addresses that are remembered.
 pub const MISSING_HELD_MAX: usize = 256;
+/// Bytes of a proof of work: version 1, effort 4, nonce 8.
+pub const PROOF_LEN: usize = 1 + 4 + 8;
+
+/// Device slots of an identity: a caller tries those in use, each of which is a look-up.
+pub const DEVICE_SLOTS: u8 = 16;
+
+/// Introducers of an introset. A device has two or three paths to them, and a few old ones while it
+/// moves.
+pub const INTRODUCERS_MAX: usize = 8;
+
+/// Bytes of an introset's extension: room for a key or two of later versions.
+pub const INTROSET_EXTENSION_MAX: u16 = 256;
+
+/// Bytes of an introset's contents at most: slots 2, keys' end 8, X25519 32, ML-KEM 1184, effort 4,
+/// seed 32, count 1, introducers 72 each, extension 2 and up to 256.
+pub const INTROSET_CONTENTS_MAX: usize =
+    2 + 8 + 32 + 1184 + 4 + 32 + 1 + INTRODUCERS_MAX * 72 + 2 + INTROSET_EXTENSION_MAX as usize;
+
+/// Bytes of an introset's record: two, three or five cells of a tunnel. The smallest holds every
+/// introset, the second one and 16 clients, the largest one and 64.
+pub const RECORD_SIZES: [usize; 3] = [2400, 3600, 6000];
+
+/// Bytes of the longest record.
+pub const RECORD_MAX: usize = 6000;
+
+/// Clients that an introset may name come in groups, filled up with noise, so that their number
+/// does not show.
+pub const CLIENT_GROUP: usize = 16;
+
+/// Groups of clients of an introset: 64 clients cost its owner 3 ms, and a reader 50 µs.
+pub const CLIENT_GROUPS_MAX: u8 = 4;
+
+/// Hours for which a record is valid at most: its epoch, and the overlap behind it. Bounds how long
+/// storers keep what nobody renews.
+pub const RECORD_LIFE_HOURS: u32 = 24 + RECORD_OVERLAP_HOURS;
+
+/// Hours behind the end of its epoch in which a record may still be valid, for readers whose clock or
+/// snapshot is behind.
+pub const RECORD_OVERLAP_HOURS: u32 = 6;
+
+/// Seconds by which the clock of a record's owner may be ahead of ours, as in builds
+/// ([`BUILD_SKEW_MINUTES`]).
+pub const RECORD_AHEAD: u64 = 300;
+
+/// Seconds for which session keys of an introset may be in use: what a stolen device opens of
+/// sessions that were recorded.
+pub const SESSION_KEYS_SECONDS: u64 = 24 * 3600;
+
+/// Records in one answer: a terminal has one that it thinks newest, and gives a few if its storers
+/// do not agree.
+pub const FETCH_RECORDS_MAX: usize = 4;
+
+/// Bytes of a request to `introset/1`: version 1, kind 1, a record.
+pub const INTROSET_REQUEST_MAX: usize = 2 + RECORD_MAX;
+
+/// Bytes of an answer of `introset/1`: version 1, kind 1, count 1, and each record behind its length.
+pub const INTROSET_ANSWER_MAX: usize = 3 + FETCH_RECORDS_MAX * (2 + RECORD_MAX);
