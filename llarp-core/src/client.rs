@@ -47,8 +47,8 @@ pub use self::builder::{PathError, TryFailed};
 pub use self::config::ClientConfig;
 pub use self::directory::Relays;
 pub use self::introsets::{
-    FindError, Found, Introsets, Publication, PublishError, PublishStatus, Published, TerminalFailed,
-    Wanted,
+    FindError, Found, Introsets, Publication, PublishError, PublishStatus, Published,
+    TerminalFailed, Wanted,
 };
 pub use self::path::{Path, PathEnd, ProbeError};
 use self::table::Table;

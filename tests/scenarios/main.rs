@@ -10,6 +10,7 @@ mod fairness;
 mod forwarder;
 mod guards;
 mod hostile_cells;
+mod introsets;
 mod layering;
 mod liars;
 mod logs;

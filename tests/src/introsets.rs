@@ -29,7 +29,11 @@ pub const BEACONS: Beacons = Beacons {
 
 /// The service of a relay whose records go to `store`.
 #[must_use]
-pub fn service(store: Arc<dyn IntrosetStore>, clock: Clock, least: u32) -> Arc<dyn TerminalService> {
+pub fn service(
+    store: Arc<dyn IntrosetStore>,
+    clock: Clock,
+    least: u32,
+) -> Arc<dyn TerminalService> {
     Arc::new(IntrosetService::new(ServiceConfig {
         network: network(),
         clock,

@@ -59,7 +59,8 @@ pub enum TerminalFailed {
 
 /// The end of a path of its own, for one errand.
 struct Terminal {
-    path: Path,
+    /// The tunnel ends with it.
+    _path: Path,
     tunnel: Tunnel,
 }
 
@@ -93,17 +94,16 @@ impl Inner {
 
     async fn terminal_of(&self, path: Path) -> Result<Terminal, TerminalFailed> {
         let tunnel = self.shared().tunnel(&path).await?;
-        Ok(Terminal { path, tunnel })
+        Ok(Terminal {
+            _path: path,
+            tunnel,
+        })
     }
 }
 
 impl Terminal {
     async fn ask(&self, request: &Request) -> Result<Answer, TerminalFailed> {
         Ok(ask(&self.tunnel, request).await?)
-    }
-
-    fn route(&self) -> Route {
-        self.path.route().clone()
     }
 }
 

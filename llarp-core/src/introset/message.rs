@@ -5,7 +5,7 @@
 //! ┌───────────┬────────┬──────┐
 //! │ version 1 │ kind 1 │ rest │
 //! └───────────┴────────┴──────┘
-//! request   1 publish    record
+//! request   1 publish    location 32 ‖ record
 //!           2 fetch      location 32
 //! answer    1 stored     copies 1
 //!           2 stale      record
@@ -30,7 +30,13 @@ pub const SERVICE: &str = "introset/1";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Store this. Costs a verification, and a look-up of storers.
-    Publish(Record),
+    Publish {
+        /// Where, by the owner's snapshot: a terminal that has another one says so, and does not
+        /// store where nobody looks.
+        at: Location,
+        /// What.
+        record: Record,
+    },
     /// What is stored here? Costs a look-up of storers.
     Fetch(Location),
 }
@@ -83,7 +89,7 @@ impl Request {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Publish(record) => [&[VERSION, 1], record.as_bytes()].concat(),
+            Self::Publish { at, record } => [&[VERSION, 1][..], &at.0, record.as_bytes()].concat(),
             Self::Fetch(location) => [&[VERSION, 2][..], &location.0].concat(),
         }
     }
@@ -97,7 +103,11 @@ impl Request {
         let mut reader = Reader::new(bytes);
         reader.version()?;
         match reader.u8("kind")? {
-            1 => Record::decode(reader.rest()).map(Self::Publish),
+            1 => {
+                let at = Location(*reader.array("location")?);
+                let record = Record::decode(reader.rest())?;
+                Ok(Self::Publish { at, record })
+            }
             2 => {
                 let location = Location(*reader.array("location")?);
                 reader.finish("introset request")?;

@@ -730,7 +730,7 @@ pub const SESSION_KEYS_SECONDS: u64 = 24 * 3600;
 pub const FETCH_RECORDS_MAX: usize = 4;
 
 /// Bytes of a request to `introset/1`: version 1, kind 1, a record.
-pub const INTROSET_REQUEST_MAX: usize = 2 + RECORD_MAX;
+pub const INTROSET_REQUEST_MAX: usize = 2 + 32 + RECORD_MAX;
 
 /// Bytes of an answer of `introset/1`: version 1, kind 1, count 1, and each record behind its length.
 pub const INTROSET_ANSWER_MAX: usize = 3 + FETCH_RECORDS_MAX * (2 + RECORD_MAX);

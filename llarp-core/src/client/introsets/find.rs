@@ -32,7 +32,9 @@ pub type Found = BTreeMap<DeviceSlot, Opened>;
 #[non_exhaustive]
 pub enum FindError {
     /// Terminals say that nothing is there.
-    #[error("nothing is published under this address: its owner is offline, or the address is wrong")]
+    #[error(
+        "nothing is published under this address: its owner is offline, or the address is wrong"
+    )]
     Nothing,
     /// Something is there that cannot be used.
     #[error(transparent)]
@@ -44,7 +46,9 @@ pub enum FindError {
     #[error("no answer on where the identity is in {} s", FIND_TIME.as_secs())]
     TimedOut,
     /// The registry is not known, or so old or so new that no place follows from it.
-    #[error("no snapshot of the registry says where introsets are today; is this machine's clock right?")]
+    #[error(
+        "no snapshot of the registry says where introsets are today; is this machine's clock right?"
+    )]
     NoPlace,
 }
 
@@ -126,11 +130,7 @@ impl Inner {
 
     /// What two terminals on disjoint paths have. The second may take a while longer than one that
     /// has found something.
-    async fn ask_two(
-        &self,
-        wanted: &Wanted,
-        place: Place,
-    ) -> Vec<Result<Had, TerminalFailed>> {
+    async fn ask_two(&self, wanted: &Wanted, place: Place) -> Vec<Result<Had, TerminalFailed>> {
         let path = match self.shared().build(Want::Any).await {
             Ok(path) => path,
             Err(error) => return vec![Err(error.into())],

@@ -17,11 +17,13 @@ use crate::crypto::epoch::Epoch;
 use crate::crypto::identity::SecretKey;
 use crate::crypto::pow::{Effort, Proof, Puzzle, Search};
 use crate::introset::message::{Answer, Reason, Request};
-use crate::introset::{ClientKey, DeviceSlot, Introset, Place, Publisher, Readers, Record, SealError};
+use crate::introset::{
+    ClientKey, DeviceSlot, Introset, Place, Publisher, Readers, Record, SealError,
+};
 use crate::link::Backoff;
 use crate::wire::limits::{
-    PUBLISH_APART, PUBLISH_EFFORT_MAX, PUBLISH_JITTER, PUBLISH_LOOK, PUBLISH_RETRY_BASE, PUBLISH_RETRY_CAP,
-    PUBLISH_TRIES, WORK_PORTION,
+    PUBLISH_APART, PUBLISH_EFFORT_MAX, PUBLISH_JITTER, PUBLISH_LOOK, PUBLISH_RETRY_BASE,
+    PUBLISH_RETRY_CAP, PUBLISH_TRIES, WORK_PORTION,
 };
 
 /// What is to be published, and how.
@@ -68,7 +70,10 @@ pub enum PublishError {
     #[error(transparent)]
     Terminal(#[from] TerminalFailed),
     /// The network wants more work than a device should do.
-    #[error("storers ask for an effort of {least}, more than {}", PUBLISH_EFFORT_MAX)]
+    #[error(
+        "storers ask for an effort of {least}, more than {}",
+        PUBLISH_EFFORT_MAX
+    )]
     Effort {
         /// What they ask for.
         least: u32,
@@ -77,7 +82,9 @@ pub enum PublishError {
     #[error("the storers have no room")]
     Full,
     /// The terminal finds something wrong with it.
-    #[error("the terminal finds the introset wrong: is this machine's clock right, its registry new?")]
+    #[error(
+        "the terminal finds the introset wrong: is this machine's clock right, its registry new?"
+    )]
     Invalid,
     /// Others hold a newer one, again and again: two machines use one device slot.
     #[error("a newer introset is published in this device's slot: another machine uses it, too")]
@@ -86,7 +93,9 @@ pub enum PublishError {
     #[error("the introset was stored, but is not found: {0}")]
     NotFound(FindError),
     /// No snapshot says where.
-    #[error("no snapshot of the registry says where introsets are today; is this machine's clock right?")]
+    #[error(
+        "no snapshot of the registry says where introsets are today; is this machine's clock right?"
+    )]
     NoPlace,
 }
 
@@ -272,11 +281,12 @@ impl Keeper {
         for _ in 0..PUBLISH_TRIES {
             let record = self.record(publisher, contents, effort).await?;
             let at = publisher.location(&place.beacon);
-            match self.ask(Request::Publish {
-                at,
-                record: record.clone(),
-            })
-            .await
+            match self
+                .ask(Request::Publish {
+                    at,
+                    record: record.clone(),
+                })
+                .await
             {
                 Ok(Answer::Stored { copies }) if copies > 0 => return Ok((record, copies)),
                 Ok(Answer::Stale(newer)) => {
