@@ -17,6 +17,8 @@ mod cell_parts;
 mod cell_up;
 mod choices;
 mod craft;
+mod dht_records;
+mod dht_stream;
 mod directory;
 mod fixture;
 mod hop_model;
@@ -96,6 +98,8 @@ targets! {
     "directory_document" => directory::document, directory::document_seeds;
     "directory_message" => directory::message, directory::message_seeds;
     "directory_sync" => directory::sync, directory::sync_seeds;
+    "dht_records" => dht_records::run, dht_records::seeds;
+    "dht_stream" => dht_stream::run, dht_stream::seeds;
     "registry_draft" => sources::draft, sources::draft_seeds;
     "network_file" => sources::network_file, sources::network_file_seeds;
     "oxen_json" => sources::oxen, sources::oxen_seeds;

@@ -105,6 +105,18 @@ impl Relay {
     /// # Errors
     /// [`StartError`] unless the endpoint is a relay's and serves nothing yet.
     pub fn start(config: RelayConfig, endpoint: Endpoint) -> Result<Self, StartError> {
+        Self::start_with(config, endpoint, Handlers::new())
+    }
+
+    /// The same, for a relay whose endpoint serves other protocols too, each with its own handler.
+    ///
+    /// # Errors
+    /// As [`Relay::start`], and if one of the handlers is for [`Protocol::CELLS`].
+    pub fn start_with(
+        config: RelayConfig,
+        endpoint: Endpoint,
+        others: Handlers,
+    ) -> Result<Self, StartError> {
         let generator = |part: &[u8]| {
             let seed = derive(&config.seed, label::RELAY_SEED, &config.network, &[part]);
             ChaCha20Rng::from_seed(*seed.expose())
@@ -151,7 +163,7 @@ impl Relay {
                 shared.adopt(link);
             }
         };
-        let handlers = Handlers::new().with(Protocol::CELLS, adopt);
+        let handlers = others.with(Protocol::CELLS, adopt);
         shared.endpoint.serve(handlers)?;
         tokio::spawn(tasks::keep_house(Arc::downgrade(&shared)));
         tokio::spawn(gossip::keep_keys(Arc::downgrade(&shared)));

@@ -43,6 +43,9 @@ impl Protocol {
     /// Cells, builds and control between relays, and from clients to relays.
     pub const CELLS: Self = Self("llarp/1");
 
+    /// The table of introsets, between relays.
+    pub const DHT: Self = Self("llarp-dht/1");
+
     /// The name in the handshake (ALPN): `protocol "/" hex(8 bytes of a hash of the network id)`,
     /// so that two networks never link.
     #[must_use]

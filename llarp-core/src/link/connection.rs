@@ -117,6 +117,12 @@ impl Link {
         *self.shared.peer_drains.borrow()
     }
 
+    /// Notes that the link is used now, so that it is not the first to go when room is needed: for
+    /// protocols with a framing of their own. Cells and requests do so themselves.
+    pub fn touch(&self) {
+        self.shared.activity.touch();
+    }
+
     /// The QUIC connection, for protocols with a framing of their own.
     #[must_use]
     pub fn quic(&self) -> &quinn::Connection {

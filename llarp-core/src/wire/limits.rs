@@ -734,3 +734,76 @@ pub const INTROSET_REQUEST_MAX: usize = 2 + 32 + RECORD_MAX;
 
 /// Bytes of an answer of `introset/1`: version 1, kind 1, count 1, and each record behind its length.
 pub const INTROSET_ANSWER_MAX: usize = 3 + FETCH_RECORDS_MAX * (2 + RECORD_MAX);
+/// Relays that hold a value of the table of introsets: five of them may be gone or lie together
+/// before it is lost.
+pub const DHT_COPIES: usize = 8;
+
+/// Relays whose valid values end a search: of eight, any five and any other five share two, so that
+/// who has heard five has heard one that took part in the newest publishing with five copies.
+pub const DHT_ENOUGH: usize = 5;
+
+/// The closest relays to a key that take its value: twice [`DHT_COPIES`], since the publisher may
+/// know of relays that have come or gone, and its view is a snapshot older or newer.
+pub const DHT_TAKERS: usize = 16;
+
+/// Bytes of a value of the table: the largest introset, with room to spare.
+pub const DHT_VALUE_MAX: usize = 16 << 10;
+
+/// Bytes of a message between the tables of two relays: a value, its key twice, and framing.
+pub const DHT_MESSAGE_MAX: usize = DHT_VALUE_MAX + (1 << 10);
+
+/// Values that a relay holds: some 10 MB of index.
+pub const DHT_RECORDS_MAX: usize = 32_768;
+
+/// Bytes of values that a relay holds, on its disk.
+pub const DHT_BYTES_MAX: usize = 128 << 20;
+
+/// The part of either that values brought by one relay may take: an eighth.
+pub const DHT_PEER_SHARE: usize = 8;
+
+/// Values of one owner, that is of one blinded key: its device slots, for one epoch.
+pub const DHT_OWNER_RECORDS: usize = 32;
+
+/// Bytes of values that the disk has not taken yet; above it no new one is taken.
+pub const DHT_UNWRITTEN_MAX: usize = 4 << 20;
+
+/// Searches and publishings under way at a relay, and as many that wait for their turn.
+pub const DHT_QUERIES_MAX: usize = 64;
+
+/// Values that a relay hands on at a time, so that others' copies do not all come at once.
+pub const DHT_REPUBLISH_AT_ONCE: usize = 4;
+
+/// Seconds between two times that a value is handed on, about: the half-life of what is lost with
+/// relays that go.
+pub const DHT_REPUBLISH_SECONDS: u64 = 3600;
+
+/// How long a search takes at most: who has not answered in it is dead, far, or silent on purpose.
+pub const DHT_SEARCH_TIME: Duration = Duration::from_secs(2);
+
+/// How long a publishing takes at most: a narrow dial (3 s) and a disk that is busy.
+pub const DHT_PUT_TIME: Duration = Duration::from_secs(8);
+
+/// How long a request between two tables may take before its asker gives up.
+pub const DHT_ASK_TIME: Duration = Duration::from_secs(3);
+
+/// How long a stream between two tables lives at most, whatever its peer does.
+pub const DHT_STREAM_TIME: Duration = Duration::from_secs(5);
+
+/// How long a link of the table is kept without a question: a dial costs less than its keep-alives.
+pub const DHT_LINK_IDLE: Duration = Duration::from_secs(60);
+
+/// Requests that a relay may have open at another: as many as libp2p's handler opens.
+pub const DHT_STREAMS_OPEN: u32 = 32;
+
+/// Links of the table that have been accepted and wait to be looked at.
+pub const DHT_ARRIVALS: usize = 64;
+
+/// Questions that one relay may ask another at once. A value to be kept counts as four, a forged one
+/// as [`DHT_FORGED_COST`].
+pub const DHT_ASKS: u32 = 512;
+
+/// And in a second: each costs up to 0.2 ms, so that one relay takes a twentieth of another's core.
+pub const DHT_ASKS_A_SECOND: u32 = 256;
+
+/// What a value counts whose signature is wrong: after eight a relay is not listened to for seconds.
+pub const DHT_FORGED_COST: u32 = 64;

@@ -1,0 +1,4 @@
+//! libFuzzer's entry to the target `dht_records`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| llarp_fuzz::fuzz_one("dht_records", bytes));
