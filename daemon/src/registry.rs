@@ -30,6 +30,7 @@ pub mod draft_file;
 mod error;
 mod fetch;
 mod folder;
+mod heights;
 mod network_file;
 pub mod pending;
 mod publish;

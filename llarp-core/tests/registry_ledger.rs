@@ -4,8 +4,9 @@ use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::RelayId;
 use llarp_core::registry::swarm::SwarmId;
 use llarp_core::registry::{
-    Changed, Changes, CharterError, Delta, DeltaError, Epoch, Forged, Ledger, LedgerError,
-    OrderError, Refused, Registration, SignatureError, SignedSnapshot, Snapshot, Terms, Unfit,
+    Changed, Changes, CharterError, Delta, DeltaError, DraftError, Epoch, Forged, Ledger,
+    LedgerError, OrderError, Refused, Registration, SignatureError, SignedSnapshot, Snapshot,
+    Terms, Unfit,
 };
 use llarp_core::wire::limits::{RELAYS_MAX, SIGNED_SNAPSHOT_MAX, SNAPSHOT_VALIDITY_MAX};
 use llarp_core::wire::{Fault, WireError};
@@ -565,6 +566,110 @@ fn a_second_beacon_for_an_epoch_and_time_that_runs_back_are_refused() {
             number: 3,
             error: beacon
         }
+    );
+}
+
+#[test]
+fn a_snapshot_that_forgets_the_beacon_of_the_day_before_is_refused() {
+    let mut authorities = Authorities::new(3);
+    let mut ledger = two_days(&mut authorities);
+    let wrong = |day: u64| Terms {
+        beacon_before: [1; 32],
+        ..terms(day)
+    };
+    let newest = authorities.newest();
+    let draft = |terms| newest.succeed(&authorities.network, terms, Changes::default(), assign);
+    for day in [1, 2, 5] {
+        let epoch = terms(day).epoch.0;
+        let forgets = OrderError::BeaconBefore { epoch };
+        assert_eq!(draft(wrong(day)), Err(forgets.into()), "day {day}");
+    }
+    // A gap of days in the chain changes nothing: the last beacon is the last that there was.
+    let late = Terms {
+        beacon_before: terms(1).beacon,
+        ..terms(5)
+    };
+    assert!(draft(late).is_ok());
+    // Authorities who sign it nevertheless are not believed by those who know better: of snapshot 3
+    // these are who has snapshot 2, and whoever knows the day before its day.
+    let again = draft(terms(1)).unwrap();
+    let later = |day| {
+        let honest = Terms {
+            beacon_before: terms(1).beacon,
+            ..terms(day)
+        };
+        let (network, none) = (&authorities.network, Changes::default());
+        let draft = again.succeed(network, honest, none, assign).unwrap();
+        let mut bytes = draft.encode();
+        let mut windows = bytes.windows(32);
+        let at = windows.position(|bytes| *bytes == terms(1).beacon);
+        bytes[at.unwrap()] ^= 1;
+        authorities
+            .sign(&Snapshot::decode(&bytes).unwrap())
+            .encode()
+    };
+    let mut next = ledger.clone();
+    let bytes = authorities.sign(&again).encode();
+    next.offer_snapshot(&bytes, noon(1)).unwrap();
+    for (ledger, day) in [(&mut next, 5), (&mut ledger, 2)] {
+        let epoch = terms(day).epoch.0;
+        let error = OrderError::BeaconBefore { epoch };
+        let wrong = Refused::Order { number: 3, error };
+        assert_eq!(refused(ledger, &later(day), noon(day)), wrong);
+    }
+    assert!(ledger.offer_snapshot(&later(5), noon(5)).is_ok());
+}
+
+#[test]
+fn who_joins_on_a_day_whose_beacon_is_known_is_refused() {
+    let mut authorities = Authorities::new(5);
+    let ledger = two_days(&mut authorities);
+    let newest = authorities.newest().clone();
+    let (network, old) = (authorities.network, newest.entries()[1]);
+    let add = relays(1, 66);
+    let anew = Registration {
+        height: old.height + 1,
+        ..old.registration()
+    };
+    let family = Registration {
+        family: None,
+        ..old.registration()
+    };
+    let with = |add: &[Registration], change: &[Registration]| Changes {
+        add: add.to_vec(),
+        remove: vec![newest.entries()[0].relay],
+        change: change.to_vec(),
+    };
+    let draft = |changes| newest.succeed(&network, terms(1), changes, assign);
+    for (changes, relay) in [
+        (with(&add, &[]), add[0].relay),
+        (with(&[], &[anew]), old.relay),
+    ] {
+        assert_eq!(draft(changes.clone()), Err(DraftError::Late { relay }));
+        // Who makes it with other hands, from a registry of another day, is refused by everybody; also
+        // where a snapshot of the day is missing in between.
+        let leaving = draft(with(&[], &[family])).unwrap();
+        let same_day = |before: &Snapshot, changes| {
+            let tomorrow = before.succeed(&network, terms(2), changes, assign).unwrap();
+            let mut bytes = tomorrow.encode();
+            // Epoch, times and both beacons.
+            bytes[41..129].copy_from_slice(&before.encode()[41..129]);
+            Snapshot::decode(&bytes).unwrap()
+        };
+        let only = Changes {
+            remove: Vec::new(),
+            ..changes
+        };
+        for (before, number) in [(&newest, 2), (&leaving, 3)] {
+            let forged = same_day(before, only.clone());
+            let bytes = authorities.sign(&forged).encode();
+            let late = Refused::Late { number, relay };
+            assert_eq!(refused(&mut ledger.clone(), &bytes, noon(1)), late);
+        }
+    }
+    assert!(
+        draft(with(&[], &[family])).is_ok(),
+        "others may leave or change"
     );
 }
 

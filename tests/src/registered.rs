@@ -119,13 +119,19 @@ impl Authorities {
     /// Terms of a snapshot that is made at `now` and valid for a week.
     #[must_use]
     pub fn terms(&self, now: u64) -> Terms {
-        let epoch = Epoch::at(now);
+        self.terms_of(Epoch::at(now), now)
+    }
+
+    fn terms_of(&self, epoch: Epoch, now: u64) -> Terms {
         let mut beacon = [9; 32];
+        let newest = self.ledger.current();
+        let before = newest.and_then(|newest| newest.beacon_for(epoch));
         beacon[..8].copy_from_slice(&epoch.0.to_be_bytes());
         Terms {
             epoch,
             valid_from: now,
             valid_until: now + 7 * DAY,
+            beacon_before: before.unwrap_or([8; 32]),
             beacon,
             charter: self.chain.newest().number(),
             minimum_version: VERSION,
@@ -148,15 +154,20 @@ impl Authorities {
             .encode()
     }
 
-    /// The next snapshot, with these changes.
+    /// The next snapshot, with these changes. With relays that join it is already that of tomorrow, if
+    /// there is one of today.
     ///
     /// # Panics
     /// If there is none such.
     pub fn publish(&mut self, now: u64, changes: Changes) -> Vec<u8> {
-        let terms = self.terms(now);
-        let draft = self
-            .newest()
-            .succeed(&network(), terms, changes, assign_swarms);
+        let newest = self.newest();
+        let last = newest.terms().epoch;
+        let epoch = match changes.add.is_empty() && changes.change.is_empty() {
+            true => Epoch::at(now).max(last),
+            false => Epoch::at(now).max(last.next()),
+        };
+        let terms = self.terms_of(epoch, now);
+        let draft = newest.succeed(&network(), terms, changes, assign_swarms);
         let bytes = self.sign(draft.expect("a draft"));
         self.ledger.offer_snapshot(&bytes, now).expect("it is good");
         bytes

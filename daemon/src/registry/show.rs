@@ -193,6 +193,8 @@ impl Shown {
             "valid_from": terms.valid_from,
             "valid_until": terms.valid_until,
             "beacon": hex(&terms.beacon),
+            "beacon_before": hex(&terms.beacon_before),
+            "storers_height": terms.parameters.storers_height(),
             "minimum_version": terms.minimum_version,
             "parameters": terms.parameters.iter().collect::<Vec<_>>(),
             "charter": charter_json(&self.charter),

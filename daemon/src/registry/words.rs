@@ -42,12 +42,14 @@ pub(super) fn heading(
         ("valid", validity(terms.valid_from, terms.valid_until, now)),
         ("charter", signs(charter)),
         ("beacon", hex(&terms.beacon)),
+        ("before", hex(&terms.beacon_before)),
         (
             "wire",
             format!("version {} or newer", terms.minimum_version),
         ),
         ("relays", relays(snapshot)),
         ("swarms", swarms(snapshot)),
+        ("storers", storers(snapshot)),
     ]
 }
 
@@ -111,6 +113,18 @@ fn swarms(snapshot: &Snapshot) -> String {
         }
         _ => format!("none; {made}"),
     }
+}
+
+fn storers(snapshot: &Snapshot) -> String {
+    let Some(height) = snapshot.terms().parameters.storers_height() else {
+        return "all relays store introsets".to_owned();
+    };
+    let entries = snapshot.entries();
+    let old = entries
+        .iter()
+        .filter(|entry| snapshot.stores_introsets(entry));
+    let (old, all) = (old.count(), count(entries.len(), "relay"));
+    format!("{old} of {all}: those registered up to height {height}")
 }
 
 /// A key's place and enough of it to recognise it.

@@ -299,7 +299,7 @@ fn what_is_noted_behind_a_draft_waits_for_the_next() {
 fn two_drafts_of_a_day_have_one_beacon() {
     let world = World::with_relays(3);
     let beacon = world.show_json("www/snapshot", NOON)["beacon"].clone();
-    world.add(4).good();
+    world.run(&format!("remove --dir net {}", relay(1))).good();
     world.publish(NOON + 600);
     let again = world.show_json("www/snapshot", NOON);
     assert_eq!((&again["number"], &again["beacon"]), (&1.into(), &beacon));
@@ -311,6 +311,67 @@ fn two_drafts_of_a_day_have_one_beacon() {
     world.run(&other).says(&["has a beacon already"]);
     world.publish(NOON + DAY);
     assert_ne!(world.show_json("www/snapshot", NOON)["beacon"], beacon);
+}
+
+#[test]
+fn who_joins_after_the_first_snapshot_of_a_day_waits_for_the_next_day() {
+    let world = World::with_relays(3);
+    world.add(4).good();
+    let anew = format!(
+        "add --dir net {} --height 2000 --block {}",
+        relay(2),
+        block(9)
+    );
+    world.run(&anew).good();
+    world.run(&format!("remove --dir net {}", relay(1))).good();
+    let said = world.draft(NOON + 600).good();
+    let late = "2 relays not joining before tomorrow's snapshot: today's beacon is public";
+    assert!(said.contains(late), "{said}");
+    world.publish(NOON + 600);
+    let heights = |now| {
+        let shown = world.show_json("www/snapshot", now);
+        let relays = shown["relays"].as_array().unwrap();
+        let heights = relays.iter().map(|relay| relay["height"].as_u64().unwrap());
+        let mut heights: Vec<_> = heights.collect();
+        heights.sort_unstable();
+        heights
+    };
+    assert_eq!(heights(NOON), [1002, 1003]);
+    world.publish(NOON + DAY);
+    assert_eq!(heights(NOON + DAY), [1003, 1004, 2000]);
+}
+
+#[test]
+fn newcomers_store_introsets_from_the_third_day_on() {
+    let world = World::with_relays(3);
+    let shown = |now| {
+        let json = world.show_json("www/snapshot", now);
+        let of = |key: &str| json[key].clone();
+        (of("storers_height"), of("beacon"), of("beacon_before"))
+    };
+    let (first, mut beacon, _) = shown(NOON);
+    assert_eq!(first, 1003, "all of the first day");
+    // Heights of the first day, then relay 4's of the second, then relay 5's of the third.
+    let joins = [(1, Some(4)), (2, Some(5)), (3, None), (4, None)];
+    for ((day, joins), height) in joins.into_iter().zip([1003, 1003, 1004, 1005]) {
+        let now = NOON + day * DAY;
+        joins.map(|number| world.add(number).good());
+        world.publish(now);
+        // A second one of the day must not hide what was two days ago.
+        world.publish(now + 600);
+        let (storers, next, before) = shown(now);
+        assert_eq!((storers, before), (height.into(), beacon), "day {day}");
+        beacon = next;
+    }
+    // A folder that was restored without its notes stays as it was, and learns anew.
+    std::fs::remove_file(world.path("net/heights")).unwrap();
+    world.add(6).good();
+    world.publish(NOON + 5 * DAY);
+    assert_eq!(shown(NOON).0, 1005);
+    world.write("net/heights", b"soon");
+    world
+        .draft(NOON + 6 * DAY)
+        .says(&["net/heights", "remove the file"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use super::bytes::{at_most, count_u8, mismatch, write_u8, written};
 use super::charter::{Charter, CharterChain, CharterError};
-use super::succession::{AssignSwarms, in_order};
+use super::succession::{AssignSwarms, in_order, next_in_order};
 use super::{
     Changed, Delta, Head, LedgerError, Refused, SignedSnapshot, Snapshot, SnapshotHash, Unfit,
     VerifiedSnapshot,
@@ -174,10 +174,14 @@ impl Ledger {
             let same = newest.hash() == hash;
             return same.then_some(()).ok_or(Refused::Fork { number });
         }
-        if number == have + 1 && next.predecessor() != newest.hash() {
+        let is_next = number == have + 1;
+        if is_next && next.predecessor() != newest.hash() {
             return Err(Refused::Predecessor { number });
         }
-        let order = in_order(newest.terms(), next.terms());
+        let order = match is_next {
+            true => next_in_order(newest.terms(), next.terms()),
+            false => in_order(newest.terms(), next.terms()),
+        };
         order.map_err(|error| Refused::Order { number, error })
     }
 
@@ -199,8 +203,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether relays' ids are keys, those that the newest snapshot does not vouch for; and whether
-    /// swarms follow from the rules, where all that they follow from is known.
+    /// Whether relays' ids are keys, those that the newest snapshot does not vouch for; whether none
+    /// came in after the day's beacon was known; and whether swarms follow from the rules, where all that they follow from is known.
     fn is_sound(&self, next: &Snapshot) -> Result<(), Refused> {
         let number = next.number();
         let newest = self.newest.as_deref();
@@ -209,6 +213,9 @@ impl Ledger {
                 let key = entry.relay.key();
                 key.map_err(|error| Refused::RelayKey { number, error })?;
             }
+        }
+        if let Some(relay) = newest.and_then(|newest| next.late_newcomer(newest)) {
+            return Err(Refused::Late { number, relay });
         }
         let before = newest.filter(|newest| newest.number().checked_add(1) == Some(number));
         if before.is_none() && number > 0 {

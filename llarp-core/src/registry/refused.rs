@@ -90,6 +90,16 @@ pub enum Refused {
         /// The first relay of which this is so.
         relay: RelayId,
     },
+    /// A relay was let in under a beacon that was public already.
+    #[error(
+        "registry: snapshot {number} lets {relay} in on a day whose beacon is known already; ask the network's operators"
+    )]
+    Late {
+        /// The number offered.
+        number: u64,
+        /// The first relay of which this is so.
+        relay: RelayId,
+    },
     /// A relay's id is no key.
     #[error(
         "registry: snapshot {number} has a relay whose id is no key ({error}); ask the network's operators"
