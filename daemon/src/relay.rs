@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llarp_core::build::ReplayCache;
+use llarp_core::build::Minute;
 use llarp_core::clock::Clock;
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{KeyKind, RelayId, SecretKey, decode_key_file, encode_key_file};
@@ -245,14 +245,10 @@ fn config(
         .map_err(|error| FileError::malformed(&path, &error))?;
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
-    let ring = ring(files, network, &key, &mut rng)?;
+    let ring = ring(files, view, &key, &mut rng)?;
     // Builds to keys that served before could be replays: a restarted relay takes none for the
-    // five minutes that their stamps are good for (docs/spec/03-build.md §5).
-    let replays = if ring.found() {
-        ReplayCache::after_restart(clock.minute(), &mut rng)
-    } else {
-        ReplayCache::for_fresh_keys(&mut rng)
-    };
+    // five minutes that their stamps are good for (docs/spec/03-build.md §4).
+    let replays = ring.replays(Minute::at(view.time()), &mut rng);
     let address = files.address;
     let addresses = match address {
         SocketAddr::V4(v4) => Addresses::new(Some(v4), None),
@@ -282,14 +278,13 @@ fn config(
 
 fn ring(
     files: &RelayFiles,
-    network: NetworkId,
+    view: &NetworkView,
     key: &SecretKey,
     rng: &mut ChaCha20Rng,
 ) -> Result<KeyRing, RelayError> {
     let dir = files.dir.join("onion");
     let keys = Arc::new(FileKeys::open(&dir)?);
-    let unix = Clock::system().unix().as_secs();
-    KeyRing::open(network, key.relay_id(), keys, unix, rng)
+    KeyRing::open(view.network(), key.relay_id(), keys, view.sure_time(), rng)
         .map_err(|error| RelayError::Onion { dir, error })
 }
 

@@ -341,6 +341,21 @@ impl NetworkView {
         })
     }
 
+    /// The time that it is at least: the clock's, or the registry's if the clock is behind it.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.state().ledger.time(self.now())
+    }
+
+    /// [`Self::time`], unless it is in doubt: without a snapshot, or when the newest one's validity is
+    /// over. Then either the authorities sleep or this clock is ahead.
+    #[must_use]
+    pub fn sure_time(&self) -> Option<u64> {
+        let (state, now) = (self.state(), self.now());
+        let until = state.ledger.current()?.terms().valid_until;
+        (now <= until).then(|| state.ledger.time(now))
+    }
+
     /// Where `relay` is: by its descriptor, or as a bootstrap.
     #[must_use]
     pub fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {

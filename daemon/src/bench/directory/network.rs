@@ -193,7 +193,7 @@ impl Network {
             network(),
             key.relay_id(),
             store.clone(),
-            START,
+            Some(START),
             rng,
         )?);
         Ok(Registered {
@@ -201,7 +201,7 @@ impl Network {
             addresses: relay.addresses()?,
             family: None,
             capacity: 10_000,
-            ring: KeyRing::open(network(), key.relay_id(), store, START, rng)?,
+            ring: KeyRing::open(network(), key.relay_id(), store, Some(START), rng)?,
         })
     }
 
