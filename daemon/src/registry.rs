@@ -41,7 +41,7 @@ mod words;
 
 pub use error::RegistryError;
 pub use network_file::{
-    BOOTSTRAPS_MAX, Bootstrap, NETWORK_FILE_MAX, NetworkFile, NetworkFileError,
+    BOOTSTRAPS_LEAST, BOOTSTRAPS_MAX, Bootstrap, NETWORK_FILE_MAX, NetworkFile, NetworkFileError,
 };
 
 use core::future::Future;

@@ -5,7 +5,7 @@ use llarp_core::crypto::identity::RelayId;
 use llarp_core::registry::swarm::SwarmId;
 use llarp_core::registry::{
     Changed, Changes, CharterError, Delta, DeltaError, DraftError, Epoch, Forged, Ledger,
-    LedgerError, OrderError, Refused, Registration, SignatureError, SignedSnapshot, Snapshot,
+    LedgerError, OrderError, Refused, Registration, Root, SignatureError, SignedSnapshot, Snapshot,
     Terms, Unfit,
 };
 use llarp_core::wire::limits::{RELAYS_MAX, SIGNED_SNAPSHOT_MAX, SNAPSHOT_VALIDITY_MAX};
@@ -398,6 +398,55 @@ fn authorities_are_replaced_and_the_old_ones_count_no_more() {
     let root = authorities.root.clone();
     let again = Ledger::decode(&ledger.encode(), network, root, assign).unwrap();
     assert_eq!(again.charters().newest().number(), 1);
+}
+
+#[test]
+fn whoever_steals_keys_that_were_replaced_leads_no_newcomer_who_knows_of_that() {
+    let mut honest = Authorities::new(5);
+    honest.replace(keys(3, 40), 2);
+    honest.next(Changes::default());
+    honest.next(Changes::default());
+    let charter = honest.chain.newest();
+    let root = Root::from(honest.root.clone()).pinned(1, charter.hash(&honest.network));
+    let pinned = || Ledger::new(honest.network, root.clone(), assign).unwrap();
+    let mut newcomer = pinned();
+    newcomer.offer_snapshot(&honest.bytes(2), noon(2)).unwrap();
+
+    // The thief has the root's keys: he goes on with them, or hands over to his own.
+    let mut stays = Authorities::new(5);
+    let mut hands_over = Authorities::new(5);
+    hands_over.replace(keys(3, 41), 2);
+    for thief in [&mut stays, &mut hands_over] {
+        (0..4).for_each(|_| thief.next(Changes::default()));
+        let believed = thief.ledger().offer_snapshot(&thief.bytes(4), noon(4));
+        assert!(believed.is_ok(), "who knows only the root follows him");
+    }
+    let retired = CharterError::Retired { least: 1, got: 0 };
+    let error = refused(&mut pinned(), &stays.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(retired.into()));
+    let other = CharterError::OtherChain { number: 1 };
+    let error = refused(&mut pinned(), &hands_over.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(other.into()));
+
+    // On the disk: one that follows the thief is refused; one from before stays in use.
+    let decode =
+        |ledger: &Ledger| Ledger::decode(&ledger.encode(), honest.network, root.clone(), assign);
+    let mut fooled = hands_over.ledger();
+    fooled
+        .offer_snapshot(&hands_over.bytes(4), noon(4))
+        .unwrap();
+    assert_eq!(
+        decode(&fooled).unwrap_err(),
+        LedgerError::OtherAuthorities(other)
+    );
+    let mut old = honest.ledger();
+    old.offer_snapshot(&honest.bytes(0), noon(0)).unwrap();
+    let mut old = decode(&old).unwrap();
+    assert_eq!(old.current().unwrap().number(), 0);
+    let error = refused(&mut old, &stays.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(retired.into()));
+    old.offer_snapshot(&honest.bytes(2), noon(2)).unwrap();
+    assert_eq!(decode(&old).unwrap().head(), newcomer.head());
 }
 
 #[test]

@@ -542,7 +542,7 @@ impl RegisteredNet {
         });
         NetworkView::open(ViewConfig {
             network: network(),
-            root: self.authorities.root(),
+            root: self.authorities.root().into(),
             bootstrap: bootstrap.collect(),
             clock,
             store,

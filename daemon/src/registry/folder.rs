@@ -96,7 +96,7 @@ impl Folder {
 
 /// The ledger of a file; an empty one if there is none.
 pub(super) fn read_ledger(path: &Path, network: &NetworkFile) -> Result<Ledger, RegistryError> {
-    let (id, root) = (network.network(), network.root().clone());
+    let (id, root) = (network.network(), network.trust());
     match read_if_there(path, LEDGER_MAX)? {
         Some(bytes) => {
             let ledger = Ledger::decode(&bytes, id, root, assign_swarms);

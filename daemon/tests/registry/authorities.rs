@@ -250,6 +250,77 @@ fn authorities_are_replaced_and_the_old_ones_count_no_more() {
 }
 
 #[test]
+fn a_newcomer_begins_with_the_charter_that_the_network_s_file_names() {
+    let world = World::with_relays(3);
+    let copy = |from: &str, to: &str| std::fs::copy(world.path(from), world.path(to)).unwrap();
+    let folder = ["network", "ledger", "pending"];
+    std::fs::create_dir(world.path("stolen")).unwrap();
+    for file in folder {
+        copy(&format!("net/{file}"), &format!("stolen/{file}"));
+    }
+    let (c, d) = (&world.keys[2], &world.keys[3]);
+    let replace = |by: &[&String]| {
+        let keys: Vec<_> = by.iter().map(|key| format!("--authority {key}")).collect();
+        let line = format!("replace --dir net --threshold 1 {}", keys.join(" "));
+        world.run(&line).good();
+        for machine in ["a", "b"] {
+            let yes = "--yes --dangerous-second-draft";
+            world.sign(machine, NOON, yes).good();
+        }
+        world.put_together(&["a", "b"], NOON).good()
+    };
+    let publish = |machine: &str, now| {
+        world.draft(now).good();
+        let yes = "--yes --dangerous-second-draft";
+        world.sign(machine, now, yes).good();
+        world.put_together(&[machine], now).good()
+    };
+    replace(&[c, d]);
+    let said = publish("c", NOON + DAY);
+    let line = said.lines().find(|line| line.starts_with("  charter 1 "));
+    let line = line
+        .unwrap_or_else(|| {
+            panic!(
+                "no line in:
+{said}"
+            )
+        })
+        .trim();
+    world.fetch("node", "www", NOON + DAY).good();
+    let shown = format!("show node/ledger --network node/network --dangerous-now {NOON}");
+    assert!(world.run(&shown).good().contains(line));
+    let network = String::from_utf8(world.read("node/network")).unwrap();
+    world.write(
+        "new/network",
+        format!(
+            "{network}{line}
+"
+        )
+        .as_bytes(),
+    );
+    world.fetch("new", "www", NOON + DAY).good();
+    let known = format!("show new/ledger --network new/network --dangerous-now {NOON}");
+    assert!(!world.run(&known).good().contains("Hand out"));
+
+    // Whoever has the old keys makes himself an authority, and publishes more.
+    for file in folder {
+        copy(&format!("stolen/{file}"), &format!("net/{file}"));
+    }
+    copy("stolen/ledger", "d/ledger");
+    replace(&[d]);
+    publish("d", NOON + DAY);
+    for machine in ["plain", "pinned"] {
+        let from = if machine == "plain" { "node" } else { "new" };
+        std::fs::create_dir(world.path(machine)).unwrap();
+        copy(&format!("{from}/network"), &format!("{machine}/network"));
+    }
+    world.fetch("plain", "www", NOON + DAY).good();
+    world
+        .fetch("pinned", "www", NOON + DAY)
+        .says(&["forged", "charter 1 is of another chain"]);
+}
+
+#[test]
 fn changes_are_checked_and_can_be_taken_back() {
     let world = World::with_relays(3);
     let own = relay(2);
@@ -396,6 +467,29 @@ fn sizes_of_swarms_are_said_once_and_stay() {
             "draft --dir net --dangerous-now {NOON} --target 3"
         ))
         .says(&["no draft", "least size"]);
+}
+
+#[test]
+fn a_file_with_which_no_client_begins_is_warned_of() {
+    let world = World::with_relays(1);
+    let bootstrap = |number: u8| format!("--bootstrap {}@192.0.2.{number}:1090", relay(number));
+    let create = |dir: &str, count: u8| {
+        let bootstrap: Vec<_> = (1..=count).map(bootstrap).collect();
+        let (key, bootstrap) = (&world.keys[0], bootstrap.join(" "));
+        let line =
+            format!("create --dir {dir} --network x --threshold 1 --authority {key} {bootstrap}");
+        world.run(&line).good()
+    };
+    let warning = "WARNING: no client begins with this network's file: 3 bootstrap relays must agree, and it names 1. Add 2 lines";
+    assert!(create("n1", 1).contains(warning));
+    assert!(!create("n3", 3).contains("WARNING"));
+    world.draft(NOON + DAY).good();
+    assert!(
+        world
+            .sign("a", NOON + DAY, "--yes")
+            .good()
+            .contains(warning)
+    );
 }
 
 #[test]

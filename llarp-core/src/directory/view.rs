@@ -21,7 +21,7 @@ use crate::registry::directory::{
 use crate::registry::message::{Reply, Request, SnapshotAsk, SnapshotPart};
 use crate::registry::sync::{Outcome, SourceId, Sync};
 use crate::registry::{
-    self, Changed, Charter, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Unfit,
+    self, Changed, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Root, Unfit,
     VerifiedSnapshot,
 };
 use crate::store::{ReadError, Store};
@@ -58,7 +58,7 @@ pub struct ViewConfig {
     /// The network.
     pub network: NetworkId,
     /// Whom to trust.
-    pub root: Charter,
+    pub root: Root,
     /// Whom to ask first.
     pub bootstrap: Vec<Bootstrap>,
     /// The wall clock.

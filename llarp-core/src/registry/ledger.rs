@@ -11,7 +11,7 @@
 //! ```
 
 use super::bytes::{at_most, count_u8, mismatch, write_u8, written};
-use super::charter::{Charter, CharterChain, CharterError};
+use super::charter::{CharterChain, CharterError, Root};
 use super::succession::{AssignSwarms, in_order, next_in_order};
 use super::{
     Changed, Delta, Head, LedgerError, Refused, SignedSnapshot, Snapshot, SnapshotHash, Unfit,
@@ -37,7 +37,7 @@ impl Ledger {
     /// [`CharterError::NotRoot`].
     pub fn new(
         network: NetworkId,
-        root: Charter,
+        root: impl Into<Root>,
         assign: AssignSwarms,
     ) -> Result<Self, CharterError> {
         Ok(Self {
@@ -234,23 +234,27 @@ impl Ledger {
     }
 
     /// Reads a ledger, and verifies signatures, charters and order anew. Neither times nor keys and
-    /// swarms: they were right when the snapshots were taken, and what is signed has not changed.
+    /// swarms: they were right when the snapshots were taken, and what is signed has not changed. A
+    /// snapshot from before the charter with which `root` begins stays in use until there is another;
+    /// a chain that does not lead there is refused.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub fn decode(
         bytes: &[u8],
         network: NetworkId,
-        root: Charter,
+        root: impl Into<Root>,
         assign: AssignSwarms,
     ) -> Result<Self, LedgerError> {
         at_most(bytes, LEDGER_MAX, "ledger")?;
         let mut reader = Reader::new(bytes);
         reader.version()?;
-        if *reader.array("root")? != root.hash(&network).0 {
+        let root = root.into();
+        if *reader.array("root")? != root.charter().hash(&network).0 {
             return Err(LedgerError::OtherRoot);
         }
-        let mut ledger = Self::new(network, root, assign).map_err(|_| LedgerError::OtherRoot)?;
+        let known = root.charter().clone();
+        let mut ledger = Self::new(network, known, assign).map_err(|_| LedgerError::OtherRoot)?;
         let count = count_u8(&mut reader, "snapshot count", 2)?;
         for _ in 0..count {
             let signed = SignedSnapshot::decode(read_snapshot(&mut reader)?)?;
@@ -261,6 +265,10 @@ impl Ledger {
         if ledger.kept() != count {
             return Err(mismatch("snapshot count").into());
         }
+        let mut chain = CharterChain::new(network, root).map_err(|_| LedgerError::OtherRoot)?;
+        let led = chain.take_over(&ledger.chain);
+        led.map_err(LedgerError::OtherAuthorities)?;
+        ledger.chain = chain;
         Ok(ledger)
     }
 

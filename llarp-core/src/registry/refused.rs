@@ -1,6 +1,6 @@
 //! Why a ledger does not take what it is offered, or what it has is not fit for use.
 
-use super::{DeltaError, Forged, OrderError, SnapshotHash};
+use super::{CharterError, DeltaError, Forged, OrderError, SnapshotHash};
 use crate::crypto::identity::{KeyError, RelayId};
 use crate::wire::WireError;
 use crate::wire::limits::VERSION;
@@ -162,6 +162,11 @@ pub enum LedgerError {
         "registry cache: belongs to another network or another root; remove the file, or correct the network's file"
     )]
     OtherRoot,
+    /// It follows other authorities than the network's file names.
+    #[error(
+        "registry cache: follows other authorities than the network's file ({0}); remove it, and the registry is fetched anew"
+    )]
+    OtherAuthorities(CharterError),
     /// A snapshot in it does not verify.
     #[error(
         "registry cache: changed behind our back ({0}); remove the file, and the registry is fetched anew"

@@ -96,7 +96,7 @@ impl Network {
         let before = (process::private_bytes(pid)?, process::cpu_seconds(pid)?);
         let view = NetworkView::open(ViewConfig {
             network: network(),
-            root: root()?,
+            root: root()?.into(),
             bootstrap: bootstrap(port),
             clock: Clock::set_to(Duration::from_secs(START)),
             store: Store::in_memory(),
