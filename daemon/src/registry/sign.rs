@@ -166,6 +166,7 @@ impl Signing<'_> {
             words::authority(index.into(), &key)
         )?;
         writeln!(out, "Next: bring {} to whoever publishes.", path.display())?;
+        words::few_bootstraps(out, self.network)?;
         Ok(())
     }
 
