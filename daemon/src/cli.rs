@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::directory::{self, DirectoryBenchError, network};
 use crate::bench::path::{self, BenchError};
+use crate::place::FamilyName;
 use crate::sources::Source;
 use crate::{demo, registry, relay};
 
@@ -101,9 +102,18 @@ struct RelayArgs {
     /// The network's file, as its authorities hand it out (`llarpd registry create`).
     #[arg(long, value_name = "FILE")]
     network: PathBuf,
-    /// Where the relay is reached, from outside; it serves UDP there.
+    /// Where the relay is reached, from outside: an IPv4 address, an IPv6 address in brackets or, given
+    /// twice, one of each. It serves UDP there.
+    #[arg(long, value_name = "IP:PORT", required = true)]
+    address: Vec<SocketAddr>,
+    /// Where the relay listens, if not at its address: 0.0.0.0:1090 behind a router that passes packets
+    /// on. With two addresses it listens at all of this machine's, if both have one port.
     #[arg(long, value_name = "IP:PORT")]
-    address: SocketAddr,
+    bind: Option<SocketAddr>,
+    /// What your relays have in common, if you run several: one name, or 64 hex digits, for all. No
+    /// path has two relays of a family. What the registry says of a relay's family counts first.
+    #[arg(long, value_name = "NAME|HASH")]
+    family: Option<FamilyName>,
     /// Where snapshots of the registry are published: a file, a folder, or http://…; looked at now and
     /// then. Without one, other relays are asked.
     #[arg(long, value_name = "PATH|URL", value_parser = Source::parse)]
@@ -201,7 +211,9 @@ impl From<RelayArgs> for relay::RelayFiles {
         Self {
             dir: args.dir,
             network: args.network,
-            address: args.address,
+            addresses: args.address,
+            bind: args.bind,
+            family: args.family,
             registry: args.registry,
             until_stdin_ends: args.until_stdin_ends,
             bench_services: args.dangerous_bench_services,

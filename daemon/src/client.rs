@@ -9,7 +9,7 @@ use llarp_core::link::{Endpoint, EndpointConfig, Role, StartError};
 use llarp_core::path::Diversity;
 use llarp_core::store::Store;
 
-use crate::registry::NetworkFile;
+use crate::registry::{BOOTSTRAPS_LEAST, NetworkFile};
 use crate::relay::fresh;
 use crate::view;
 
@@ -25,6 +25,14 @@ pub enum ClientError {
     /// What it knows of the network.
     #[error("no client: {0}")]
     View(#[from] OpenError),
+    /// Too few to begin with.
+    #[error(
+        "no client: the network's file names {got} bootstrap relays, and {BOOTSTRAPS_LEAST} must agree; get a newer file, or add lines \"bootstrap RELAY.snode@ADDRESS:PORT\""
+    )]
+    Bootstraps {
+        /// How many it names.
+        got: usize,
+    },
     /// No randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -36,6 +44,10 @@ pub enum ClientError {
 /// # Errors
 /// [`ClientError`].
 pub fn on_loopback(network: &NetworkFile) -> Result<(Client, NetworkView), ClientError> {
+    if network.lacking() > 0 {
+        let got = network.bootstrap().len();
+        return Err(ClientError::Bootstraps { got });
+    }
     // Its network lives no longer than it does.
     let store = Store::in_memory();
     let view = view::open(network, store.clone())?;
@@ -51,4 +63,37 @@ pub fn on_loopback(network: &NetworkFile) -> Result<(Client, NetworkView), Clien
         seed: fresh()?,
     };
     Ok((Client::start(config, endpoint)?, view))
+}
+
+#[cfg(test)]
+mod tests {
+    use llarp_core::crypto::identity::{SecretKey, Seed};
+    use llarp_core::crypto::secret::Secret;
+    use llarp_core::registry::Charter;
+
+    use super::*;
+    use crate::registry::Bootstrap;
+
+    #[tokio::test]
+    async fn a_file_with_two_bootstrap_relays_is_refused_at_the_start() {
+        let key = |number| SecretKey::from_seed(Seed::new(Secret::take(&mut [number; 32])));
+        let root = Charter::root(1, [key(0).public()]).unwrap();
+        let one = |number| Bootstrap {
+            relay: key(number).relay_id(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, number.into())),
+        };
+        let bootstrap = |count: u8| (1..=count).map(one).collect();
+        let start = |count| {
+            let file = NetworkFile::new("test", root.clone(), bootstrap(count)).unwrap();
+            on_loopback(&file)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        let error = start(2).unwrap_err();
+        assert!(
+            error.contains("names 2 bootstrap relays, and 3 must agree; get a newer file"),
+            "{error}"
+        );
+        assert_eq!(start(3), Ok(()));
+    }
 }

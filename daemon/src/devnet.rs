@@ -258,13 +258,15 @@ fn registry(
     let keys = [(); 3].map(|()| SecretKey::generate(rng));
     let root = Charter::root(2, keys.iter().map(SecretKey::public))?;
     let now = Clock::system().unix().as_secs();
-    let mut beacon = [0; 32];
+    let [mut beacon, mut beacon_before] = [[0; 32]; 2];
     rng.fill_bytes(&mut beacon);
+    rng.fill_bytes(&mut beacon_before);
     let terms = Terms {
         epoch: Epoch::at(now),
         valid_from: now,
         valid_until: now + VALIDITY,
         beacon,
+        beacon_before,
         charter: 0,
         minimum_version: VERSION,
         parameters: Parameters::new(9, 7)?,

@@ -11,6 +11,7 @@ pub mod devnet;
 pub mod files;
 pub mod log;
 pub mod onion;
+pub mod place;
 pub mod registry;
 pub mod relay;
 pub mod sources;

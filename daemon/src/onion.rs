@@ -6,7 +6,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use llarp_core::crypto::secret::Secret;
@@ -61,10 +61,15 @@ impl KeyStore for FileKeys {
     }
 
     fn load(&self, epoch: KeyEpoch) -> io::Result<Secret<32>> {
-        let bytes = fs::read(self.seed(epoch))?;
-        let seed = <[u8; 32]>::try_from(bytes);
-        let mut seed = seed.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        Ok(Secret::take(&mut seed))
+        let mut file = File::open(self.seed(epoch))?;
+        if file.metadata()?.len() != 32 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        // To where it stays until it is wiped: a buffer that grows leaves copies behind.
+        let mut seed = [0; 32];
+        let read = file.read_exact(&mut seed);
+        let seed = Secret::take(&mut seed);
+        read.map(|()| seed)
     }
 
     fn save(&self, epoch: KeyEpoch, seed: &Secret<32>) -> io::Result<()> {
@@ -121,6 +126,8 @@ mod tests {
         let keys = FileKeys::open(dir.path()).unwrap();
         fs::write(dir.path().join("5.seed"), b"short").unwrap();
         fs::write(dir.path().join("newest"), b"soon").unwrap();
+        assert!(keys.load(KeyEpoch(5)).is_err());
+        fs::write(dir.path().join("5.seed"), [7; 33]).unwrap();
         assert!(keys.load(KeyEpoch(5)).is_err());
         assert!(keys.newest().is_err());
     }

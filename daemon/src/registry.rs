@@ -30,6 +30,7 @@ pub mod draft_file;
 mod error;
 mod fetch;
 mod folder;
+mod heights;
 mod network_file;
 pub mod pending;
 mod publish;
@@ -40,7 +41,7 @@ mod words;
 
 pub use error::RegistryError;
 pub use network_file::{
-    BOOTSTRAPS_MAX, Bootstrap, NETWORK_FILE_MAX, NetworkFile, NetworkFileError,
+    BOOTSTRAPS_LEAST, BOOTSTRAPS_MAX, Bootstrap, NETWORK_FILE_MAX, NetworkFile, NetworkFileError,
 };
 
 use core::future::Future;

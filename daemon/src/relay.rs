@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llarp_core::build::ReplayCache;
+use llarp_core::build::Minute;
 use llarp_core::clock::Clock;
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{KeyKind, RelayId, SecretKey, decode_key_file, encode_key_file};
 use llarp_core::crypto::secret::Secret;
 use llarp_core::directory::{DirectoryService, NetworkView, OpenError};
 use llarp_core::link::{Endpoint, EndpointConfig, Role};
+use llarp_core::registry::Unfit;
 use llarp_core::registry::directory::Trust;
-use llarp_core::registry::{AddressError, Addresses, Unfit};
 use llarp_core::relay::{Handshakes, KeyRing, Registered, Relay, RelayConfig, StartError, Stats};
 use llarp_core::store::{Store, StoreOptions};
 use llarp_core::tunnel::{Echo, Services};
@@ -39,6 +39,7 @@ use crate::bench::services::with_bench_services;
 use crate::files::{self, FileError};
 use crate::log;
 use crate::onion::FileKeys;
+use crate::place::{FamilyName, Place, PlaceError};
 use crate::registry::NetworkFile;
 use crate::sources::{RefreshError, Source};
 use crate::view;
@@ -59,8 +60,12 @@ pub struct RelayFiles {
     pub dir: PathBuf,
     /// The network's file.
     pub network: PathBuf,
-    /// Where it is reached, and what it serves.
-    pub address: SocketAddr,
+    /// Where it is reached: an IPv4 or an IPv6 address, or one of each.
+    pub addresses: Vec<SocketAddr>,
+    /// Where it listens, if that is elsewhere.
+    pub bind: Option<SocketAddr>,
+    /// Whose it is, if its operator has others.
+    pub family: Option<FamilyName>,
     /// Where snapshots of the registry are published. None: other relays are asked.
     pub registry: Option<Source>,
     /// Whether it also stops when its standard input ends, so that it does not outlive a parent.
@@ -81,17 +86,17 @@ pub enum RelayError {
         /// Where.
         path: PathBuf,
     },
-    /// The address cannot be announced.
-    #[error("{address} cannot be a relay's address: {error}")]
-    Address {
-        /// As given.
-        address: SocketAddr,
-        /// Why.
-        error: AddressError,
-    },
-    /// What it knows of the network.
+    /// It cannot be announced.
     #[error(transparent)]
-    View(#[from] OpenError),
+    Place(#[from] PlaceError),
+    /// What it knows of the network.
+    #[error("{}: {error}", dir.display())]
+    View {
+        /// The store's folder.
+        dir: PathBuf,
+        /// What is wrong with what is in it.
+        error: OpenError,
+    },
     /// Its store.
     #[error(transparent)]
     Store(#[from] llarp_core::store::OpenError),
@@ -165,19 +170,19 @@ pub fn run(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
 async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
     let network = NetworkFile::read(&files.network)?;
     let view = open_view(files, &network, out).await?;
-    let config = config(files, network.network(), &view)?;
+    let (config, place) = config(files, network.network(), &view)?;
     let id = config.key.relay_id();
     let role = Role::Relay {
         key: Arc::clone(&config.key),
         known: Arc::new(view.clone()),
     };
     let config_of = EndpointConfig::new(role, network.network(), fresh()?);
-    let endpoint = Endpoint::bind(config_of, files.address)?;
+    let endpoint = Endpoint::bind(config_of, place.bind)?;
     let relay = Relay::start(config, endpoint)?;
     if let Some(said) = said_of(&view, &id) {
         writeln!(out, "note: {said}")?;
     }
-    writeln!(out, "ready {id} {}", files.address)?;
+    writeln!(out, "ready {id} {}", place.addresses.preferred())?;
     out.flush()?;
     if let Some(source) = files.registry.clone() {
         tokio::spawn(keep_registry(view.clone(), source));
@@ -210,8 +215,9 @@ async fn open_view(
     network: &NetworkFile,
     out: &mut dyn Write,
 ) -> Result<NetworkView, RelayError> {
-    let store = Store::open(&files.dir.join("store"), StoreOptions::default())?;
-    let view = view::open(network, store)?;
+    let dir = files.dir.join("store");
+    let store = Store::open(&dir, StoreOptions::default())?;
+    let view = view::open(network, store).map_err(|error| RelayError::View { dir, error })?;
     let Some(source) = &files.registry else {
         return Ok(view);
     };
@@ -239,34 +245,26 @@ fn config(
     files: &RelayFiles,
     network: NetworkId,
     view: &NetworkView,
-) -> Result<RelayConfig, RelayError> {
+) -> Result<(RelayConfig, Place), RelayError> {
     let path = files.dir.join("relay.key");
     let key = decode_key_file(&files::read(&path, KEY_FILE_LEN)?, KeyKind::Relay)
         .map_err(|error| FileError::malformed(&path, &error))?;
     let clock = Clock::system();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
-    let ring = ring(files, network, &key, &mut rng)?;
+    let ring = ring(files, view, &key, &mut rng)?;
     // Builds to keys that served before could be replays: a restarted relay takes none for the
-    // five minutes that their stamps are good for (docs/spec/03-build.md §5).
-    let replays = if ring.found() {
-        ReplayCache::after_restart(clock.minute(), &mut rng)
-    } else {
-        ReplayCache::for_fresh_keys(&mut rng)
-    };
-    let address = files.address;
-    let addresses = match address {
-        SocketAddr::V4(v4) => Addresses::new(Some(v4), None),
-        SocketAddr::V6(v6) => Addresses::new(None, Some(v6)),
-    };
-    let addresses = addresses.map_err(|error| RelayError::Address { address, error })?;
+    // five minutes that their stamps are good for (docs/spec/03-build.md §4).
+    let replays = ring.replays(Minute::at(view.time()), &mut rng);
+    let place = Place::new(&files.addresses, files.bind)?;
+    let family = files.family.as_ref();
     let services = services(&key, view, files.bench_services)?;
-    Ok(RelayConfig {
+    let config = RelayConfig {
         network,
         key: Arc::new(key),
         registered: Some(Registered {
             view: view.clone(),
-            addresses,
-            family: None,
+            addresses: place.addresses,
+            family: family.map(|name| name.family(&network)),
             capacity: CAPACITY,
             ring,
         }),
@@ -277,19 +275,19 @@ fn config(
         seed: fresh()?,
         handshakes: Handshakes::OtherThreads,
         services,
-    })
+    };
+    Ok((config, place))
 }
 
 fn ring(
     files: &RelayFiles,
-    network: NetworkId,
+    view: &NetworkView,
     key: &SecretKey,
     rng: &mut ChaCha20Rng,
 ) -> Result<KeyRing, RelayError> {
     let dir = files.dir.join("onion");
     let keys = Arc::new(FileKeys::open(&dir)?);
-    let unix = Clock::system().unix().as_secs();
-    KeyRing::open(network, key.relay_id(), keys, unix, rng)
+    KeyRing::open(view.network(), key.relay_id(), keys, view.sure_time(), rng)
         .map_err(|error| RelayError::Onion { dir, error })
 }
 

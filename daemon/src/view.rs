@@ -20,7 +20,7 @@ pub fn open(network: &NetworkFile, store: Store) -> Result<NetworkView, OpenErro
     });
     NetworkView::open(ViewConfig {
         network: network.network(),
-        root: network.root().clone(),
+        root: network.trust(),
         bootstrap: bootstrap.collect(),
         clock: Clock::system(),
         store,

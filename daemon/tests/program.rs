@@ -105,6 +105,13 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
         relay(&network),
         "127.0.0.1:0 cannot be a relay's address: port 0",
     );
+    let twice = ["127.0.0.1:9", "--address", "127.0.0.1:10"];
+    let (folder, file) = (dir.path().to_str().unwrap(), network.to_str().unwrap());
+    let args = ["relay", "--dir", folder, "--network", file, "--address"];
+    fails(
+        llarpd(&[&args[..], &twice].concat()),
+        "127.0.0.1:10 is a second address of its kind",
+    );
     fs::write(dir.path().join("half"), [1; 100]).unwrap();
     let (dir_name, half) = (dir.path().to_str().unwrap(), dir.path().join("half"));
     let of_half = [

@@ -64,13 +64,18 @@ fn relays(count: usize, seed: u64) -> Vec<Registration> {
     keys(count, seed).into_iter().map(relay).collect()
 }
 
+fn beacon(day: usize) -> [u8; 32] {
+    [day.to_le_bytes()[0]; 32]
+}
+
 fn terms(day: usize, charter: u32) -> Terms {
     let begin = START + day as u64 * DAY;
     Terms {
         epoch: Epoch::at(begin),
         valid_from: begin,
         valid_until: begin + 3 * DAY,
-        beacon: [u8::try_from(day).expect("a few days"); 32],
+        beacon: beacon(day),
+        beacon_before: beacon(day.wrapping_sub(1)),
         charter,
         minimum_version: 1,
         parameters: Parameters::new(9, 5).expect("within bounds"),

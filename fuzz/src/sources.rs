@@ -141,7 +141,9 @@ fn file() -> String {
         address: address.parse().expect("an address"),
     });
     let file = NetworkFile::new("example", root, bootstrap.to_vec());
-    file.expect("a file").to_string()
+    let file = file.expect("a file");
+    let charter = "07".repeat(32);
+    format!("{file}charter 2 {charter}\n")
 }
 
 pub(crate) fn network_file_seeds() -> Vec<Seed> {
@@ -151,6 +153,8 @@ pub(crate) fn network_file_seeds() -> Vec<Seed> {
         ("whole", whole.clone().into_bytes()),
         ("no_root", changed("root ", "# root ")),
         ("other_threshold", changed("threshold 2", "threshold 3")),
+        ("no_charter", changed("charter ", "# charter ")),
+        ("charter_of_no_chain", changed("charter 2", "charter 64")),
         ("other_name", changed("example", "exbmple")),
         ("twice", format!("{whole}name other\n").into_bytes()),
         ("newer", changed("llarp-network 1", "llarp-network 2")),

@@ -41,7 +41,7 @@ pub mod swarm;
 pub mod sync;
 mod terms;
 
-pub use charter::{Charter, CharterChain, CharterError, CharterHash, SignedCharter};
+pub use charter::{Charter, CharterChain, CharterError, CharterHash, Root, SignedCharter};
 pub use contact::{AddressError, Addresses, Family, RelayContact};
 pub use delta::{Delta, DeltaError};
 pub use descriptor::{Descriptor, Presence, VerifiedDescriptor};

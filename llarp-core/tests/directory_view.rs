@@ -41,7 +41,7 @@ fn snapshot(relays: &[SecretKey]) -> Vec<u8> {
 fn open(store: &Store) -> NetworkView {
     let config = ViewConfig {
         network: network(),
-        root: root(),
+        root: root().into(),
         bootstrap: Vec::new(),
         clock: Clock::set_to(Duration::from_secs(NOW)),
         store: store.clone(),

@@ -4,8 +4,9 @@ use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::RelayId;
 use llarp_core::registry::swarm::SwarmId;
 use llarp_core::registry::{
-    Changed, Changes, CharterError, Delta, DeltaError, Epoch, Forged, Ledger, LedgerError,
-    OrderError, Refused, Registration, SignatureError, SignedSnapshot, Snapshot, Terms, Unfit,
+    Changed, Changes, CharterError, Delta, DeltaError, DraftError, Epoch, Forged, Ledger,
+    LedgerError, OrderError, Refused, Registration, Root, SignatureError, SignedSnapshot, Snapshot,
+    Terms, Unfit,
 };
 use llarp_core::wire::limits::{RELAYS_MAX, SIGNED_SNAPSHOT_MAX, SNAPSHOT_VALIDITY_MAX};
 use llarp_core::wire::{Fault, WireError};
@@ -400,6 +401,55 @@ fn authorities_are_replaced_and_the_old_ones_count_no_more() {
 }
 
 #[test]
+fn whoever_steals_keys_that_were_replaced_leads_no_newcomer_who_knows_of_that() {
+    let mut honest = Authorities::new(5);
+    honest.replace(keys(3, 40), 2);
+    honest.next(Changes::default());
+    honest.next(Changes::default());
+    let charter = honest.chain.newest();
+    let root = Root::from(honest.root.clone()).pinned(1, charter.hash(&honest.network));
+    let pinned = || Ledger::new(honest.network, root.clone(), assign).unwrap();
+    let mut newcomer = pinned();
+    newcomer.offer_snapshot(&honest.bytes(2), noon(2)).unwrap();
+
+    // The thief has the root's keys: he goes on with them, or hands over to his own.
+    let mut stays = Authorities::new(5);
+    let mut hands_over = Authorities::new(5);
+    hands_over.replace(keys(3, 41), 2);
+    for thief in [&mut stays, &mut hands_over] {
+        (0..4).for_each(|_| thief.next(Changes::default()));
+        let believed = thief.ledger().offer_snapshot(&thief.bytes(4), noon(4));
+        assert!(believed.is_ok(), "who knows only the root follows him");
+    }
+    let retired = CharterError::Retired { least: 1, got: 0 };
+    let error = refused(&mut pinned(), &stays.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(retired.into()));
+    let other = CharterError::OtherChain { number: 1 };
+    let error = refused(&mut pinned(), &hands_over.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(other.into()));
+
+    // On the disk: one that follows the thief is refused; one from before stays in use.
+    let decode =
+        |ledger: &Ledger| Ledger::decode(&ledger.encode(), honest.network, root.clone(), assign);
+    let mut fooled = hands_over.ledger();
+    fooled
+        .offer_snapshot(&hands_over.bytes(4), noon(4))
+        .unwrap();
+    assert_eq!(
+        decode(&fooled).unwrap_err(),
+        LedgerError::OtherAuthorities(other)
+    );
+    let mut old = honest.ledger();
+    old.offer_snapshot(&honest.bytes(0), noon(0)).unwrap();
+    let mut old = decode(&old).unwrap();
+    assert_eq!(old.current().unwrap().number(), 0);
+    let error = refused(&mut old, &stays.bytes(4), noon(4));
+    assert_eq!(error, Refused::Forged(retired.into()));
+    old.offer_snapshot(&honest.bytes(2), noon(2)).unwrap();
+    assert_eq!(decode(&old).unwrap().head(), newcomer.head());
+}
+
+#[test]
 fn a_charter_that_its_predecessor_did_not_sign_leads_nowhere() {
     // The thief holds one key of three and makes himself authority.
     let authorities = Authorities::new(5);
@@ -565,6 +615,110 @@ fn a_second_beacon_for_an_epoch_and_time_that_runs_back_are_refused() {
             number: 3,
             error: beacon
         }
+    );
+}
+
+#[test]
+fn a_snapshot_that_forgets_the_beacon_of_the_day_before_is_refused() {
+    let mut authorities = Authorities::new(3);
+    let mut ledger = two_days(&mut authorities);
+    let wrong = |day: u64| Terms {
+        beacon_before: [1; 32],
+        ..terms(day)
+    };
+    let newest = authorities.newest();
+    let draft = |terms| newest.succeed(&authorities.network, terms, Changes::default(), assign);
+    for day in [1, 2, 5] {
+        let epoch = terms(day).epoch.0;
+        let forgets = OrderError::BeaconBefore { epoch };
+        assert_eq!(draft(wrong(day)), Err(forgets.into()), "day {day}");
+    }
+    // A gap of days in the chain changes nothing: the last beacon is the last that there was.
+    let late = Terms {
+        beacon_before: terms(1).beacon,
+        ..terms(5)
+    };
+    assert!(draft(late).is_ok());
+    // Authorities who sign it nevertheless are not believed by those who know better: of snapshot 3
+    // these are who has snapshot 2, and whoever knows the day before its day.
+    let again = draft(terms(1)).unwrap();
+    let later = |day| {
+        let honest = Terms {
+            beacon_before: terms(1).beacon,
+            ..terms(day)
+        };
+        let (network, none) = (&authorities.network, Changes::default());
+        let draft = again.succeed(network, honest, none, assign).unwrap();
+        let mut bytes = draft.encode();
+        let mut windows = bytes.windows(32);
+        let at = windows.position(|bytes| *bytes == terms(1).beacon);
+        bytes[at.unwrap()] ^= 1;
+        authorities
+            .sign(&Snapshot::decode(&bytes).unwrap())
+            .encode()
+    };
+    let mut next = ledger.clone();
+    let bytes = authorities.sign(&again).encode();
+    next.offer_snapshot(&bytes, noon(1)).unwrap();
+    for (ledger, day) in [(&mut next, 5), (&mut ledger, 2)] {
+        let epoch = terms(day).epoch.0;
+        let error = OrderError::BeaconBefore { epoch };
+        let wrong = Refused::Order { number: 3, error };
+        assert_eq!(refused(ledger, &later(day), noon(day)), wrong);
+    }
+    assert!(ledger.offer_snapshot(&later(5), noon(5)).is_ok());
+}
+
+#[test]
+fn who_joins_on_a_day_whose_beacon_is_known_is_refused() {
+    let mut authorities = Authorities::new(5);
+    let ledger = two_days(&mut authorities);
+    let newest = authorities.newest().clone();
+    let (network, old) = (authorities.network, newest.entries()[1]);
+    let add = relays(1, 66);
+    let anew = Registration {
+        height: old.height + 1,
+        ..old.registration()
+    };
+    let family = Registration {
+        family: None,
+        ..old.registration()
+    };
+    let with = |add: &[Registration], change: &[Registration]| Changes {
+        add: add.to_vec(),
+        remove: vec![newest.entries()[0].relay],
+        change: change.to_vec(),
+    };
+    let draft = |changes| newest.succeed(&network, terms(1), changes, assign);
+    for (changes, relay) in [
+        (with(&add, &[]), add[0].relay),
+        (with(&[], &[anew]), old.relay),
+    ] {
+        assert_eq!(draft(changes.clone()), Err(DraftError::Late { relay }));
+        // Who makes it with other hands, from a registry of another day, is refused by everybody; also
+        // where a snapshot of the day is missing in between.
+        let leaving = draft(with(&[], &[family])).unwrap();
+        let same_day = |before: &Snapshot, changes| {
+            let tomorrow = before.succeed(&network, terms(2), changes, assign).unwrap();
+            let mut bytes = tomorrow.encode();
+            // Epoch, times and both beacons.
+            bytes[41..129].copy_from_slice(&before.encode()[41..129]);
+            Snapshot::decode(&bytes).unwrap()
+        };
+        let only = Changes {
+            remove: Vec::new(),
+            ..changes
+        };
+        for (before, number) in [(&newest, 2), (&leaving, 3)] {
+            let forged = same_day(before, only.clone());
+            let bytes = authorities.sign(&forged).encode();
+            let late = Refused::Late { number, relay };
+            assert_eq!(refused(&mut ledger.clone(), &bytes, noon(1)), late);
+        }
+    }
+    assert!(
+        draft(with(&[], &[family])).is_ok(),
+        "others may leave or change"
     );
 }
 

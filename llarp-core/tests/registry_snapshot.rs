@@ -174,6 +174,40 @@ fn unknown_parameters_survive_and_known_ones_are_within_bounds() {
 }
 
 #[test]
+fn beacons_are_known_for_the_day_and_those_to_come() {
+    let draft = Snapshot::first(&network(), terms(3), [], assign).unwrap();
+    let of = |day: u64| draft.beacon_for(terms(day).epoch);
+    let (before, own) = (terms(2).beacon, terms(3).beacon);
+    let expected = [None, Some(before), Some(own), Some(own)];
+    assert_eq!([2, 3, 4, 9].map(of), expected);
+    let read = Snapshot::decode(&draft.encode()).unwrap();
+    assert_eq!(read.terms(), draft.terms());
+}
+
+#[test]
+fn relays_that_registered_too_late_store_no_introsets() {
+    let storing = |parameters| {
+        let terms = Terms {
+            parameters,
+            ..terms(0)
+        };
+        let draft = Snapshot::first(&network(), terms, relays(6, 2), assign).unwrap();
+        let entries = draft.entries().iter();
+        let mut heights: Vec<_> = entries
+            .filter(|entry| draft.stores_introsets(entry))
+            .map(|entry| entry.height)
+            .collect();
+        heights.sort_unstable();
+        heights
+    };
+    let all = Parameters::new(9, 5).unwrap();
+    assert_eq!(storing(all.clone()), [0, 1, 2, 3, 4, 5]);
+    let up_to = |height| all.clone().with(Parameters::STORERS_HEIGHT, height);
+    assert_eq!(storing(up_to(3).unwrap()), [0, 1, 2, 3]);
+    assert_eq!(up_to(3).unwrap().storers_height(), Some(3));
+}
+
+#[test]
 fn what_is_wrong_with_a_snapshot_is_named() {
     let bytes = first(3).encode();
     let with = |at: usize, byte: u8| {
@@ -186,15 +220,15 @@ fn what_is_wrong_with_a_snapshot_is_named() {
     assert_eq!(with(9, 1), Err("predecessor"), "the first has none");
     assert_eq!(with(48, 99), Err("epoch"));
     assert_eq!(with(57, 99), Err("valid until"));
-    assert_eq!(with(97, 1), Err("charter"));
-    assert_eq!(with(102, 33), Err("parameter count"));
-    assert_eq!(with(104, 2), Err("parameter code"), "they ascend");
-    assert_eq!(with(112, 66), Err("swarm parameters"));
-    assert_eq!(with(123, 0xff), Err("relay count"));
-    assert_eq!(with(124, 2), Err("snapshot"), "a relay is left over");
-    assert_eq!(with(125, 0xff), Err("relay id"), "they ascend");
-    assert_eq!(with(125 + 32, 2), Err("flags"));
-    let error = Snapshot::decode(&[&bytes[..123], &[0xff; 2]].concat()).unwrap_err();
+    assert_eq!(with(129, 1), Err("charter"));
+    assert_eq!(with(134, 33), Err("parameter count"));
+    assert_eq!(with(136, 2), Err("parameter code"), "they ascend");
+    assert_eq!(with(144, 66), Err("swarm parameters"));
+    assert_eq!(with(155, 0xff), Err("relay count"));
+    assert_eq!(with(156, 2), Err("snapshot"), "a relay is left over");
+    assert_eq!(with(157, 0xff), Err("relay id"), "they ascend");
+    assert_eq!(with(157 + 32, 2), Err("flags"));
+    let error = Snapshot::decode(&[&bytes[..155], &[0xff; 2]].concat()).unwrap_err();
     let max = RELAYS_MAX as u64;
     assert_eq!(error.fault, Fault::TooLarge { max, got: 0xffff });
 }

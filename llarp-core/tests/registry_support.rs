@@ -55,13 +55,18 @@ pub(crate) fn relays(count: usize, seed: u64) -> Vec<Registration> {
 /// The terms of a day, made an hour before its begin and valid for a week.
 pub(crate) fn terms(day: u64) -> Terms {
     let begin = START + day * DAY;
-    let mut beacon = [7; 32];
-    beacon[..8].copy_from_slice(&day.to_le_bytes());
+    let beacon_of = |day: u64| {
+        let mut beacon = [7; 32];
+        beacon[..8].copy_from_slice(&day.to_le_bytes());
+        beacon
+    };
     Terms {
         epoch: Epoch::at(begin),
         valid_from: begin - 3600,
         valid_until: begin + 7 * DAY,
-        beacon,
+        beacon: beacon_of(day),
+        // Of the first day a beacon of its own.
+        beacon_before: beacon_of(day.wrapping_sub(1)),
         charter: 0,
         minimum_version: VERSION,
         parameters: Parameters::new(9, 5).unwrap(),

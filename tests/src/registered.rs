@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use lie::Lie;
 use lie::LyingService;
-use llarp_core::build::ReplayCache;
+use llarp_core::build::Minute;
 use llarp_core::client::{Client, ClientConfig, Relays};
 use llarp_core::clock::Clock;
 use llarp_core::crypto::identity::{RelayId, SecretKey};
@@ -82,7 +82,6 @@ struct Place {
     tap: Option<Tap>,
     /// What the ends of paths are told here.
     lie: Option<Lie>,
-    has_run: bool,
     running: Option<(Relay, NetworkView)>,
 }
 
@@ -119,14 +118,20 @@ impl Authorities {
     /// Terms of a snapshot that is made at `now` and valid for a week.
     #[must_use]
     pub fn terms(&self, now: u64) -> Terms {
-        let epoch = Epoch::at(now);
+        self.terms_of(Epoch::at(now), now)
+    }
+
+    fn terms_of(&self, epoch: Epoch, now: u64) -> Terms {
         let mut beacon = [9; 32];
         beacon[..8].copy_from_slice(&epoch.0.to_be_bytes());
+        let newest = self.ledger.current();
+        let before = newest.and_then(|newest| newest.beacon_for(epoch));
         Terms {
             epoch,
             valid_from: now,
             valid_until: now + 7 * DAY,
             beacon,
+            beacon_before: before.unwrap_or([8; 32]),
             charter: self.chain.newest().number(),
             minimum_version: VERSION,
             parameters: Parameters::new(9, 7).expect("parameters"),
@@ -148,15 +153,20 @@ impl Authorities {
             .encode()
     }
 
-    /// The next snapshot, with these changes.
+    /// The next snapshot, with these changes. With relays that join it is already that of tomorrow, if
+    /// there is one of today.
     ///
     /// # Panics
     /// If there is none such.
     pub fn publish(&mut self, now: u64, changes: Changes) -> Vec<u8> {
-        let terms = self.terms(now);
-        let draft = self
-            .newest()
-            .succeed(&network(), terms, changes, assign_swarms);
+        let newest = self.newest();
+        let last = newest.terms().epoch;
+        let epoch = match changes.add.is_empty() && changes.change.is_empty() {
+            true => Epoch::at(now).max(last),
+            false => Epoch::at(now).max(last.next()),
+        };
+        let terms = self.terms_of(epoch, now);
+        let draft = newest.succeed(&network(), terms, changes, assign_swarms);
         let bytes = self.sign(draft.expect("a draft"));
         self.ledger.offer_snapshot(&bytes, now).expect("it is good");
         bytes
@@ -407,19 +417,21 @@ impl RegisteredNet {
     /// # Panics
     /// If it runs, or cannot.
     pub fn restart(&mut self, n: usize) {
+        self.restart_with(n, self.clock);
+    }
+
+    /// The same, with a clock that may be wrong.
+    ///
+    /// # Panics
+    /// If it runs, or cannot.
+    pub fn restart_with(&mut self, n: usize, clock: Clock) {
         let mut rng = self.fork();
-        let view = self.open_view(self.places[n].store.clone(), self.clock);
-        let clock = self.clock;
+        let view = self.open_view(self.places[n].store.clone(), clock);
         let place = &mut self.places[n];
         let id = place.key.relay_id();
-        let unix = clock.unix().as_secs();
         let ring = Arc::clone(&place.ring);
-        let ring = KeyRing::open(network(), id, ring, unix, &mut rng).expect("memory");
-        let replays = if core::mem::replace(&mut place.has_run, true) {
-            ReplayCache::after_restart(clock.minute(), &mut rng)
-        } else {
-            ReplayCache::for_fresh_keys(&mut rng)
-        };
+        let ring = KeyRing::open(network(), id, ring, view.sure_time(), &mut rng).expect("memory");
+        let replays = ring.replays(Minute::at(view.time()), &mut rng);
         let truth = DirectoryService::new(view.clone());
         let directory: Arc<dyn TerminalService> = match place.lie.clone() {
             Some(lie) => Arc::new(LyingService { truth, lie }),
@@ -530,7 +542,7 @@ impl RegisteredNet {
         });
         NetworkView::open(ViewConfig {
             network: network(),
-            root: self.authorities.root(),
+            root: self.authorities.root().into(),
             bootstrap: bootstrap.collect(),
             clock,
             store,
@@ -555,7 +567,6 @@ impl Place {
             listens: address(1, n),
             tap: None,
             lie: None,
-            has_run: false,
             running: None,
         }
     }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use llarp_core::clock::Clock;
+use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{PublicKey, RelayId};
-use llarp_core::registry::{Family, Registration};
+use llarp_core::registry::Registration;
 
 use super::Bootstrap;
 use super::text::{authority_key, hex32};
+use crate::place::FamilyName;
 
 /// Who decides which relays count: make a network's registry, sign it, publish it, look at it.
 ///
@@ -66,7 +68,11 @@ A network from nothing, with two of three authorities:
 Everybody else needs the file net/network and an address:
 
   llarpd registry fetch --network network --ledger ledger --from http://example.org/registry/
-  llarpd registry show ledger --network network";
+  llarpd registry show ledger --network network
+
+When keys are lost or stolen: replace, sign, publish; then draft, sign, publish as every day, and hand out
+the network's file with the line that this publish prints. Newcomers with the old file can still be
+led elsewhere by whoever has the old keys.";
 
 /// The folder of an authority.
 #[derive(Debug, Args)]
@@ -140,21 +146,21 @@ pub struct Add {
     /// The hash of the block in which its stake first appeared: 64 hex digits.
     #[arg(long, value_name = "HASH", value_parser = hex32)]
     block: Bytes32,
-    /// What it has in common with its operator's other relays: 64 hex digits.
-    #[arg(long, value_name = "HASH", value_parser = hex32)]
-    family: Option<Bytes32>,
+    /// What it has in common with its operator's other relays: a name, or 64 hex digits.
+    #[arg(long, value_name = "NAME|HASH")]
+    family: Option<FamilyName>,
 }
 
 /// 32 bytes of an argument.
 pub(super) type Bytes32 = [u8; 32];
 
 impl Add {
-    pub(super) fn registration(&self) -> Registration {
+    pub(super) fn registration(&self, network: &NetworkId) -> Registration {
         Registration {
             relay: self.relay,
             height: self.height,
             block: self.block,
-            family: self.family.map(Family),
+            family: self.family.as_ref().map(|name| name.family(network)),
         }
     }
 }

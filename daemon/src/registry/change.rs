@@ -15,7 +15,7 @@ use crate::sources::{SourceError, oxen};
 
 pub(super) fn add(args: &Add, out: &mut dyn Write) -> Result<(), RegistryError> {
     let mut folder = Folder::open(&args.dir.dir)?;
-    let registration = args.registration();
+    let registration = args.registration(&folder.network.network());
     let newest = folder.ledger.current().cloned();
     let noted = folder.pending.set(newest.as_deref(), registration);
     done(&folder, registration.relay, noted, out)

@@ -11,7 +11,7 @@ use llarp_core::wire::limits::KEY_FILE_LEN;
 use super::args::{Create, Keygen};
 use super::folder::{read_ledger, write};
 use super::text::{count, hex};
-use super::{NetworkFile, RegistryError};
+use super::{NetworkFile, RegistryError, words};
 use crate::files::{self, FileError};
 use crate::relay::fresh;
 
@@ -63,6 +63,7 @@ pub(super) fn create(args: &Create, out: &mut dyn Write) -> Result<(), RegistryE
         count(network.bootstrap().len(), "relay"),
     )?;
     writeln!(out, "Everybody gets a copy of {}.", path.display())?;
+    words::few_bootstraps(out, &network)?;
     writeln!(
         out,
         "Next: registry add --dir {} RELAY.snode …, then draft.",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use llarp_core::registry::swarm::SwarmParams;
 use llarp_core::registry::{
-    Charter, Epoch, Parameters, ParametersError, Snapshot, Terms, assign_swarms,
+    Changes, Charter, Epoch, Parameters, ParametersError, Snapshot, Terms, assign_swarms,
 };
 use llarp_core::wire::limits::{EPOCH_SECONDS, VERSION};
 
@@ -13,6 +13,7 @@ use super::args::{Draft, Replace};
 use super::draft_file::{DraftFile, Subject};
 use super::error::misuse;
 use super::folder::{Folder, write};
+use super::text::count;
 use super::{RegistryError, words};
 use crate::relay::fresh;
 
@@ -20,8 +21,9 @@ pub(super) fn draft(args: &Draft, out: &mut dyn Write) -> Result<(), RegistryErr
     let folder = Folder::open(&args.dir.dir)?;
     let now = args.dir.time.now();
     let network = folder.network.network();
-    let terms = terms(args, &folder, now)?;
-    let changes = folder.pending.changes(folder.newest());
+    let mut changes = folder.pending.changes(folder.newest());
+    let late = hold_back(&mut changes, folder.newest(), Epoch::at(now));
+    let terms = terms(args, &folder, &changes, now)?;
     let snapshot = match folder.newest() {
         Some(newest) => newest.succeed(&network, terms, changes, assign_swarms)?,
         None => Snapshot::first(&network, terms, changes.add, assign_swarms)?,
@@ -40,7 +42,28 @@ pub(super) fn draft(args: &Draft, out: &mut dyn Write) -> Result<(), RegistryErr
         Some(newest) => words::changes(out, newest, &snapshot)?,
         None => words::all_join(out, &snapshot)?,
     }
+    if late > 0 {
+        writeln!(
+            out,
+            "  {} not joining before tomorrow's snapshot: today's beacon is public, and keys can be chosen for it",
+            count(late, "relay")
+        )?;
+    }
     save(&folder, Subject::Snapshot(snapshot), charter, out)
+}
+
+/// Leaves to tomorrow who joins or registers anew, if there is a snapshot of the day; how many.
+fn hold_back(changes: &mut Changes, newest: Option<&Snapshot>, epoch: Epoch) -> usize {
+    let Some(newest) = newest.filter(|newest| newest.terms().epoch == epoch) else {
+        return 0;
+    };
+    let before = changes.add.len() + changes.change.len();
+    changes.add.clear();
+    changes.change.retain(|change| {
+        let entry = newest.get(&change.relay);
+        entry.is_some_and(|entry| (entry.height, entry.block) == (change.height, change.block))
+    });
+    before - changes.change.len()
 }
 
 /// Writes the draft, and says who is asked.
@@ -65,7 +88,12 @@ fn save(
     Ok(())
 }
 
-fn terms(args: &Draft, folder: &Folder, now: u64) -> Result<Terms, RegistryError> {
+fn terms(
+    args: &Draft,
+    folder: &Folder,
+    changes: &Changes,
+    now: u64,
+) -> Result<Terms, RegistryError> {
     let before = folder.newest().map(Snapshot::terms);
     let epoch = Epoch::at(now);
     let same_day = before.filter(|before| before.epoch == epoch);
@@ -74,15 +102,37 @@ fn terms(args: &Draft, folder: &Folder, now: u64) -> Result<Terms, RegistryError
         (None, Some(before)) => before.beacon,
         (None, None) => *fresh()?.expose(),
     };
+    let beacon_before = match before.and_then(|before| before.beacon_for(epoch)) {
+        Some(beacon) => beacon,
+        // Of the first epoch: also unknown to those who chose their keys.
+        None => *fresh()?.expose(),
+    };
+    let mut parameters = parameters(args, before.map(|before| &before.parameters))?;
+    if let Some(height) = storers(folder, changes, epoch) {
+        parameters = parameters.with(Parameters::STORERS_HEIGHT, height)?;
+    }
     Ok(Terms {
         epoch,
         valid_from: now,
         valid_until: now + args.valid * EPOCH_SECONDS,
         beacon,
+        beacon_before,
         charter: folder.chain.newest().number(),
         minimum_version: before.map_or(VERSION, |before| before.minimum_version),
-        parameters: parameters(args, before.map(|before| &before.parameters))?,
+        parameters,
     })
+}
+
+/// The storers' height of a snapshot of `epoch`: that of two epochs ago, but never less than before. In
+/// the first snapshot all are old enough: nobody knew a beacon when they chose their keys.
+fn storers(folder: &Folder, changes: &Changes, epoch: Epoch) -> Option<u64> {
+    match folder.newest() {
+        Some(newest) => {
+            let before = newest.terms().parameters.storers_height();
+            before.max(folder.heights.storers(epoch))
+        }
+        None => changes.add.iter().map(|new| new.height).max(),
+    }
 }
 
 /// Those of before, with other sizes of swarms if the user says so.

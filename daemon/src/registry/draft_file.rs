@@ -9,7 +9,7 @@
 //! The charters are all behind the root up to the one whose authorities are asked.
 
 use llarp_core::crypto::hash::NetworkId;
-use llarp_core::registry::{Charter, CharterChain, CharterError, SignedCharter, Snapshot};
+use llarp_core::registry::{Charter, CharterChain, CharterError, Root, SignedCharter, Snapshot};
 use llarp_core::wire::limits::{CHARTER_MAX, CHARTERS_MAX, SIGNATURES_MAX, SNAPSHOT_MAX, VERSION};
 use llarp_core::wire::{Fault, Reader, WireError};
 
@@ -42,7 +42,7 @@ impl DraftFile {
     ///
     /// # Errors
     /// [`CharterError`].
-    pub fn chain(&self, network: NetworkId, root: Charter) -> Result<CharterChain, CharterError> {
+    pub fn chain(&self, network: NetworkId, root: Root) -> Result<CharterChain, CharterError> {
         let mut chain = CharterChain::new(network, root)?;
         let mut charters = self.charters.iter();
         charters.try_for_each(|charter| chain.extend(charter))?;

@@ -4,6 +4,7 @@
 //! DIR/network   the network's file: everybody gets a copy
 //! DIR/ledger    what has been published
 //! DIR/pending   what the next snapshot changes
+//! DIR/heights   the greatest heights of the last epochs
 //! DIR/charter   a signed charter that no snapshot names yet
 //! DIR/draft     what authorities are asked to sign
 //! ```
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use llarp_core::registry::{CharterChain, Ledger, SignedCharter, Snapshot, assign_swarms};
 use llarp_core::wire::limits::{CHARTER_MAX, LEDGER_MAX, SIGNATURES_MAX};
 
+use super::heights::{HEIGHTS_MAX, Heights};
 use super::pending::{PENDING_MAX, Pending};
 use super::{NetworkFile, RegistryError};
 use crate::files::{self, FileError};
@@ -24,6 +26,7 @@ pub(super) struct Folder {
     pub(super) network: NetworkFile,
     pub(super) ledger: Ledger,
     pub(super) pending: Pending,
+    pub(super) heights: Heights,
     /// The charters up to that of the next snapshot.
     pub(super) chain: CharterChain,
 }
@@ -42,12 +45,14 @@ impl Folder {
         let path = dir.join("pending");
         let bytes = read_if_there(&path, PENDING_MAX)?.unwrap_or_default();
         let pending = Pending::parse(&bytes).map_err(|what| FileError::malformed(&path, &what))?;
+        let heights = read_heights(&dir.join("heights"), &ledger)?;
         let dir = dir.to_owned();
         Ok(Self {
             dir,
             network,
             ledger,
             pending,
+            heights,
             chain,
         })
     }
@@ -79,7 +84,10 @@ impl Folder {
         write(&self.dir.join("ledger"), &self.ledger.encode())?;
         if let Some(newest) = self.ledger.current() {
             self.pending.settle(newest);
+            self.heights.note(newest);
         }
+        let heights = self.heights.to_string();
+        write(&self.dir.join("heights"), heights.as_bytes())?;
         self.save_pending()?;
         remove(&self.dir.join("charter"))?;
         remove(&self.draft())
@@ -88,7 +96,7 @@ impl Folder {
 
 /// The ledger of a file; an empty one if there is none.
 pub(super) fn read_ledger(path: &Path, network: &NetworkFile) -> Result<Ledger, RegistryError> {
-    let (id, root) = (network.network(), network.root().clone());
+    let (id, root) = (network.network(), network.trust());
     match read_if_there(path, LEDGER_MAX)? {
         Some(bytes) => {
             let ledger = Ledger::decode(&bytes, id, root, assign_swarms);
@@ -96,6 +104,16 @@ pub(super) fn read_ledger(path: &Path, network: &NetworkFile) -> Result<Ledger, 
         }
         None => Ok(Ledger::new(id, root, assign_swarms)?),
     }
+}
+
+/// The heights that were noted, and those that the ledger knows: it may come from elsewhere.
+fn read_heights(path: &Path, ledger: &Ledger) -> Result<Heights, FileError> {
+    let bytes = read_if_there(path, HEIGHTS_MAX)?.unwrap_or_default();
+    let mut heights = Heights::parse(&bytes).map_err(|what| FileError::malformed(path, &what))?;
+    for snapshot in ledger.previous().into_iter().chain(ledger.current()) {
+        heights.note(snapshot);
+    }
+    Ok(heights)
 }
 
 /// Writes a file that everybody may read: whole, in the old one's place.

@@ -7,6 +7,7 @@
 //! authority 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
 //! authority …
 //! root 5f0c…                            # hash of the above as charter 0: finds slips of the pen
+//! charter 2 91ab…                       # authorities were replaced: newcomers begin with these
 //! bootstrap kcbo…y.snode@192.0.2.1:1090
 //! ```
 //!
@@ -15,12 +16,13 @@
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{NameError, PublicKey, RelayId};
-use llarp_core::registry::{AddressError, Addresses, Charter, CharterError, CharterHash};
-use llarp_core::wire::limits::AUTHORITIES_MAX;
+use llarp_core::registry::{AddressError, Addresses, Charter, CharterError, CharterHash, Root};
+use llarp_core::wire::limits::{AUTHORITIES_MAX, CHARTERS_MAX};
 
 use super::text::{authority_key, hex, hex32};
 use crate::files::{self, FileError};
@@ -29,6 +31,8 @@ use crate::files::{self, FileError};
 pub const NETWORK_FILE_MAX: usize = 64 << 10;
 /// Bootstrap relays in it: a newcomer asks few, and some may be gone.
 pub const BOOTSTRAPS_MAX: usize = 64;
+/// Bootstrap relays without which no newcomer begins: three must agree on what there is.
+pub const BOOTSTRAPS_LEAST: usize = 3;
 /// Bytes of a network's name.
 const NAME_MAX: usize = 64;
 const HEADING: &str = "llarp-network 1";
@@ -38,6 +42,7 @@ const HEADING: &str = "llarp-network 1";
 pub struct NetworkFile {
     name: String,
     root: Charter,
+    pin: Option<(u32, CharterHash)>,
     bootstrap: Vec<Bootstrap>,
 }
 
@@ -120,6 +125,7 @@ impl NetworkFile {
         Ok(Self {
             name,
             root,
+            pin: None,
             bootstrap,
         })
     }
@@ -178,6 +184,29 @@ impl NetworkFile {
         &self.root
     }
 
+    /// The charter with which newcomers begin, if it is not the root.
+    #[must_use]
+    pub const fn pin(&self) -> Option<(u32, CharterHash)> {
+        self.pin
+    }
+
+    /// How many bootstrap relays are missing for a newcomer to begin.
+    #[must_use]
+    pub fn lacking(&self) -> usize {
+        let relays: BTreeSet<_> = self.bootstrap.iter().map(|it| it.relay).collect();
+        BOOTSTRAPS_LEAST.saturating_sub(relays.len())
+    }
+
+    /// Whom to trust.
+    #[must_use]
+    pub fn trust(&self) -> Root {
+        let root = Root::from(self.root.clone());
+        match self.pin {
+            Some((number, hash)) => root.pinned(number, hash),
+            None => root,
+        }
+    }
+
     /// The relays that newcomers ask first.
     #[must_use]
     pub fn bootstrap(&self) -> &[Bootstrap] {
@@ -202,6 +231,9 @@ impl fmt::Display for NetworkFile {
             writeln!(f, "authority {}", hex(key.as_bytes()))?;
         }
         writeln!(f, "root {}", hex(&self.root_hash().0))?;
+        if let Some((number, hash)) = self.pin {
+            writeln!(f, "charter {number} {}", hex(&hash.0))?;
+        }
         for Bootstrap { relay, address } in &self.bootstrap {
             writeln!(f, "bootstrap {relay}@{address}")?;
         }
@@ -237,6 +269,7 @@ struct Parts {
     threshold: Option<u8>,
     authorities: Vec<PublicKey>,
     root: Option<[u8; 32]>,
+    pin: Option<(u32, CharterHash)>,
     bootstrap: Vec<Bootstrap>,
 }
 
@@ -250,6 +283,7 @@ impl Parts {
                 once(&mut self.threshold, number)
             }
             "root" => once(&mut self.root, hex32(value)?),
+            "charter" => once(&mut self.pin, pin(value)?),
             "authority" if self.authorities.len() >= AUTHORITIES_MAX => {
                 Err(format!("more than {AUTHORITIES_MAX} authorities"))
             }
@@ -276,12 +310,21 @@ impl Parts {
         let threshold = self.threshold.ok_or(missing("threshold"))?;
         let root = self.root.ok_or(missing("root"))?;
         let charter = Charter::root(threshold, self.authorities)?;
-        let file = NetworkFile::new(&name, charter, self.bootstrap)?;
+        let mut file = NetworkFile::new(&name, charter, self.bootstrap)?;
+        file.pin = self.pin;
         if file.root_hash().0 != root {
             return Err(NetworkFileError::Root);
         }
         Ok(file)
     }
+}
+
+fn pin(value: &str) -> Result<(u32, CharterHash), String> {
+    let expected = || "a charter's number and its hash expected, as `publish` says them".to_owned();
+    let (number, hash) = value.split_once(' ').ok_or_else(expected)?;
+    let number = number.parse().ok();
+    let number = number.filter(|number: &u32| (1..CHARTERS_MAX).contains(&(*number as usize)));
+    Ok((number.ok_or_else(expected)?, CharterHash(hex32(hash)?)))
 }
 
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), String> {
@@ -309,7 +352,9 @@ mod tests {
             relay,
             address: address.parse().unwrap(),
         });
-        NetworkFile::new("example-1.net", root, bootstrap.to_vec()).unwrap()
+        let mut file = NetworkFile::new("example-1.net", root, bootstrap.to_vec()).unwrap();
+        file.pin = Some((2, CharterHash([3; 32])));
+        file
     }
 
     fn refused(text: &str) -> NetworkFileError {
@@ -333,7 +378,11 @@ mod tests {
                 continue;
             }
             let without: Vec<_> = text.lines().filter(|other| *other != line).collect();
-            refused(&without.join("\n"));
+            if line.starts_with("charter") {
+                assert!(NetworkFile::parse(without.join("\n").as_bytes()).is_ok());
+            } else {
+                refused(&without.join("\n"));
+            }
             let mut twice: Vec<_> = text.lines().collect();
             twice.insert(number, line);
             refused(&twice.join("\n"));
@@ -377,6 +426,15 @@ mod tests {
             assert!(
                 format!("{relay}@{address}").parse::<Bootstrap>().is_err(),
                 "{address}"
+            );
+        }
+        for pin in ["0", "64", "-1", "x"] {
+            let text = file()
+                .to_string()
+                .replace("charter 2", &format!("charter {pin}"));
+            assert!(
+                matches!(refused(&text), NetworkFileError::Line { .. }),
+                "{pin}"
             );
         }
         let many = format!("bootstrap {relay}@192.0.2.1:1\n").repeat(BOOTSTRAPS_MAX);

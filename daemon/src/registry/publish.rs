@@ -18,6 +18,7 @@ use super::draft::read_draft;
 use super::draft_file::Subject;
 use super::error::misuse;
 use super::folder::{Folder, write};
+use super::show::say_pin;
 use super::sign::describe;
 use super::text::count;
 use crate::files::{self, FileError};
@@ -105,6 +106,9 @@ fn publish_snapshot(
     folder.save_published()?;
     let relays = count(signed.claimed().entries().len(), "relay");
     writeln!(out, "It names {relays}. Next: serve {}.", dir.display())?;
+    if let Some(charter) = folder.chain.get(signed.claimed().terms().charter) {
+        say_pin(&folder.network, charter, out)?;
+    }
     Ok(())
 }
 

@@ -34,7 +34,7 @@ pub(super) fn show(args: &Show, out: &mut dyn Write) -> Result<(), RegistryError
     let (now, id) = (args.time.now(), network.network());
     if DraftFile::is_meant(&bytes) {
         let draft = super::draft::read_draft(&args.file)?;
-        let chain = draft.chain(id, network.root().clone())?;
+        let chain = draft.chain(id, network.trust())?;
         let charter = chain.newest().clone();
         return match draft.subject {
             Subject::Charter(next) => show_charter(&network, &charter, &next, args.json, out),
@@ -51,7 +51,7 @@ pub(super) fn show(args: &Show, out: &mut dyn Write) -> Result<(), RegistryError
     }
     let shown = match SignedSnapshot::decode(&bytes) {
         Ok(signed) => {
-            let mut ledger = Ledger::new(id, network.root().clone(), assign_swarms)?;
+            let mut ledger = Ledger::new(id, network.trust(), assign_swarms)?;
             // Its own time: what is expired can be looked at.
             ledger.offer_snapshot(&bytes, signed.claimed().terms().valid_from)?;
             Shown::of(&ledger, "snapshot")
@@ -143,6 +143,9 @@ impl Shown {
         let mut lines = words::heading(&self.snapshot, &network.network(), &self.charter, now);
         lines.insert(5, ("signed by", self.signed_by()));
         words::lines(out, &lines)?;
+        if self.kind != "draft" {
+            say_pin(network, &self.charter, out)?;
+        }
         self.write_swarms(out)
     }
 
@@ -193,14 +196,35 @@ impl Shown {
             "valid_from": terms.valid_from,
             "valid_until": terms.valid_until,
             "beacon": hex(&terms.beacon),
+            "beacon_before": hex(&terms.beacon_before),
+            "storers_height": terms.parameters.storers_height(),
             "minimum_version": terms.minimum_version,
             "parameters": terms.parameters.iter().collect::<Vec<_>>(),
             "charter": charter_json(&self.charter),
+            "charter_hash": hex(&self.charter.hash(&id).0),
             "signers": self.signers,
             "swarms": swarms.iter().map(swarm).collect::<Vec<_>>(),
             "relays": snapshot.entries().iter().map(entry_json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Says what the network's file should name, if authorities were replaced and it does not.
+pub(super) fn say_pin(
+    network: &NetworkFile,
+    charter: &Charter,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let (number, hash) = (charter.number(), charter.hash(&network.network()));
+    if number == 0 || network.pin() == Some((number, hash)) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nKeys that were replaced still lead newcomers. Hand out the network's file with this line instead:\n\
+         \n  charter {number} {}",
+        hex(&hash.0)
+    )
 }
 
 fn hash(snapshot: &Snapshot, network: &NetworkId) -> String {

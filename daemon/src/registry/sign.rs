@@ -24,7 +24,7 @@ pub(super) fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), RegistryError
     let ledger = read_ledger(&args.known.ledger, &network)?;
     let key = read_key(&args.key)?;
     let draft = read_draft(&args.draft)?;
-    let chain = draft.chain(network.network(), network.root().clone())?;
+    let chain = draft.chain(network.network(), network.trust())?;
     let now = args.known.time.now();
     let signing = Signing {
         args,
@@ -166,6 +166,7 @@ impl Signing<'_> {
             words::authority(index.into(), &key)
         )?;
         writeln!(out, "Next: bring {} to whoever publishes.", path.display())?;
+        words::few_bootstraps(out, self.network)?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use llarp_core::registry::swarm::Swarms;
 use llarp_core::registry::{Charter, Entry, Snapshot};
 
 use super::text::{count, date, day, hex, short, span};
+use super::{BOOTSTRAPS_LEAST, NetworkFile};
 
 /// Relays of one kind that are named before signing; `show` names all.
 const NAMED_MAX: usize = 20;
@@ -18,6 +19,20 @@ pub(super) fn lines(out: &mut dyn Write, lines: &[(&str, String)]) -> io::Result
         writeln!(out, "  {label:<10} {text}")?;
     }
     Ok(())
+}
+
+/// Warns of a network's file with which no client begins.
+pub(super) fn few_bootstraps(out: &mut dyn Write, network: &NetworkFile) -> io::Result<()> {
+    match network.lacking() {
+        0 => Ok(()),
+        lacking => writeln!(
+            out,
+            "WARNING: no client begins with this network's file: {BOOTSTRAPS_LEAST} bootstrap relays must agree, and it names {}. \
+             Add {} to it: bootstrap RELAY.snode@ADDRESS:PORT",
+            network.bootstrap().len(),
+            count(lacking, "line")
+        ),
+    }
 }
 
 /// Everything in a snapshot but who signed it and its relays one by one.
@@ -42,12 +57,14 @@ pub(super) fn heading(
         ("valid", validity(terms.valid_from, terms.valid_until, now)),
         ("charter", signs(charter)),
         ("beacon", hex(&terms.beacon)),
+        ("before", hex(&terms.beacon_before)),
         (
             "wire",
             format!("version {} or newer", terms.minimum_version),
         ),
         ("relays", relays(snapshot)),
         ("swarms", swarms(snapshot)),
+        ("storers", storers(snapshot)),
     ]
 }
 
@@ -111,6 +128,18 @@ fn swarms(snapshot: &Snapshot) -> String {
         }
         _ => format!("none; {made}"),
     }
+}
+
+fn storers(snapshot: &Snapshot) -> String {
+    let Some(height) = snapshot.terms().parameters.storers_height() else {
+        return "all relays store introsets".to_owned();
+    };
+    let entries = snapshot.entries();
+    let old = entries
+        .iter()
+        .filter(|entry| snapshot.stores_introsets(entry));
+    let (old, all) = (old.count(), count(entries.len(), "relay"));
+    format!("{old} of {all}: those registered up to height {height}")
 }
 
 /// A key's place and enough of it to recognise it.

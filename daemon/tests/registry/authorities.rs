@@ -250,6 +250,77 @@ fn authorities_are_replaced_and_the_old_ones_count_no_more() {
 }
 
 #[test]
+fn a_newcomer_begins_with_the_charter_that_the_network_s_file_names() {
+    let world = World::with_relays(3);
+    let copy = |from: &str, to: &str| std::fs::copy(world.path(from), world.path(to)).unwrap();
+    let folder = ["network", "ledger", "pending"];
+    std::fs::create_dir(world.path("stolen")).unwrap();
+    for file in folder {
+        copy(&format!("net/{file}"), &format!("stolen/{file}"));
+    }
+    let (c, d) = (&world.keys[2], &world.keys[3]);
+    let replace = |by: &[&String]| {
+        let keys: Vec<_> = by.iter().map(|key| format!("--authority {key}")).collect();
+        let line = format!("replace --dir net --threshold 1 {}", keys.join(" "));
+        world.run(&line).good();
+        for machine in ["a", "b"] {
+            let yes = "--yes --dangerous-second-draft";
+            world.sign(machine, NOON, yes).good();
+        }
+        world.put_together(&["a", "b"], NOON).good()
+    };
+    let publish = |machine: &str, now| {
+        world.draft(now).good();
+        let yes = "--yes --dangerous-second-draft";
+        world.sign(machine, now, yes).good();
+        world.put_together(&[machine], now).good()
+    };
+    replace(&[c, d]);
+    let said = publish("c", NOON + DAY);
+    let line = said.lines().find(|line| line.starts_with("  charter 1 "));
+    let line = line
+        .unwrap_or_else(|| {
+            panic!(
+                "no line in:
+{said}"
+            )
+        })
+        .trim();
+    world.fetch("node", "www", NOON + DAY).good();
+    let shown = format!("show node/ledger --network node/network --dangerous-now {NOON}");
+    assert!(world.run(&shown).good().contains(line));
+    let network = String::from_utf8(world.read("node/network")).unwrap();
+    world.write(
+        "new/network",
+        format!(
+            "{network}{line}
+"
+        )
+        .as_bytes(),
+    );
+    world.fetch("new", "www", NOON + DAY).good();
+    let known = format!("show new/ledger --network new/network --dangerous-now {NOON}");
+    assert!(!world.run(&known).good().contains("Hand out"));
+
+    // Whoever has the old keys makes himself an authority, and publishes more.
+    for file in folder {
+        copy(&format!("stolen/{file}"), &format!("net/{file}"));
+    }
+    copy("stolen/ledger", "d/ledger");
+    replace(&[d]);
+    publish("d", NOON + DAY);
+    for machine in ["plain", "pinned"] {
+        let from = if machine == "plain" { "node" } else { "new" };
+        std::fs::create_dir(world.path(machine)).unwrap();
+        copy(&format!("{from}/network"), &format!("{machine}/network"));
+    }
+    world.fetch("plain", "www", NOON + DAY).good();
+    world
+        .fetch("pinned", "www", NOON + DAY)
+        .says(&["forged", "charter 1 is of another chain"]);
+}
+
+#[test]
 fn changes_are_checked_and_can_be_taken_back() {
     let world = World::with_relays(3);
     let own = relay(2);
@@ -299,7 +370,7 @@ fn what_is_noted_behind_a_draft_waits_for_the_next() {
 fn two_drafts_of_a_day_have_one_beacon() {
     let world = World::with_relays(3);
     let beacon = world.show_json("www/snapshot", NOON)["beacon"].clone();
-    world.add(4).good();
+    world.run(&format!("remove --dir net {}", relay(1))).good();
     world.publish(NOON + 600);
     let again = world.show_json("www/snapshot", NOON);
     assert_eq!((&again["number"], &again["beacon"]), (&1.into(), &beacon));
@@ -311,6 +382,67 @@ fn two_drafts_of_a_day_have_one_beacon() {
     world.run(&other).says(&["has a beacon already"]);
     world.publish(NOON + DAY);
     assert_ne!(world.show_json("www/snapshot", NOON)["beacon"], beacon);
+}
+
+#[test]
+fn who_joins_after_the_first_snapshot_of_a_day_waits_for_the_next_day() {
+    let world = World::with_relays(3);
+    world.add(4).good();
+    let anew = format!(
+        "add --dir net {} --height 2000 --block {}",
+        relay(2),
+        block(9)
+    );
+    world.run(&anew).good();
+    world.run(&format!("remove --dir net {}", relay(1))).good();
+    let said = world.draft(NOON + 600).good();
+    let late = "2 relays not joining before tomorrow's snapshot: today's beacon is public";
+    assert!(said.contains(late), "{said}");
+    world.publish(NOON + 600);
+    let heights = |now| {
+        let shown = world.show_json("www/snapshot", now);
+        let relays = shown["relays"].as_array().unwrap();
+        let heights = relays.iter().map(|relay| relay["height"].as_u64().unwrap());
+        let mut heights: Vec<_> = heights.collect();
+        heights.sort_unstable();
+        heights
+    };
+    assert_eq!(heights(NOON), [1002, 1003]);
+    world.publish(NOON + DAY);
+    assert_eq!(heights(NOON + DAY), [1003, 1004, 2000]);
+}
+
+#[test]
+fn newcomers_store_introsets_from_the_third_day_on() {
+    let world = World::with_relays(3);
+    let shown = |now| {
+        let json = world.show_json("www/snapshot", now);
+        let of = |key: &str| json[key].clone();
+        (of("storers_height"), of("beacon"), of("beacon_before"))
+    };
+    let (first, mut beacon, _) = shown(NOON);
+    assert_eq!(first, 1003, "all of the first day");
+    // Heights of the first day, then relay 4's of the second, then relay 5's of the third.
+    let joins = [(1, Some(4)), (2, Some(5)), (3, None), (4, None)];
+    for ((day, joins), height) in joins.into_iter().zip([1003, 1003, 1004, 1005]) {
+        let now = NOON + day * DAY;
+        joins.map(|number| world.add(number).good());
+        world.publish(now);
+        // A second one of the day must not hide what was two days ago.
+        world.publish(now + 600);
+        let (storers, next, before) = shown(now);
+        assert_eq!((storers, before), (height.into(), beacon), "day {day}");
+        beacon = next;
+    }
+    // A folder that was restored without its notes stays as it was, and learns anew.
+    std::fs::remove_file(world.path("net/heights")).unwrap();
+    world.add(6).good();
+    world.publish(NOON + 5 * DAY);
+    assert_eq!(shown(NOON).0, 1005);
+    world.write("net/heights", b"soon");
+    world
+        .draft(NOON + 6 * DAY)
+        .says(&["net/heights", "remove the file"]);
 }
 
 #[test]
@@ -335,6 +467,29 @@ fn sizes_of_swarms_are_said_once_and_stay() {
             "draft --dir net --dangerous-now {NOON} --target 3"
         ))
         .says(&["no draft", "least size"]);
+}
+
+#[test]
+fn a_file_with_which_no_client_begins_is_warned_of() {
+    let world = World::with_relays(1);
+    let bootstrap = |number: u8| format!("--bootstrap {}@192.0.2.{number}:1090", relay(number));
+    let create = |dir: &str, count: u8| {
+        let bootstrap: Vec<_> = (1..=count).map(bootstrap).collect();
+        let (key, bootstrap) = (&world.keys[0], bootstrap.join(" "));
+        let line =
+            format!("create --dir {dir} --network x --threshold 1 --authority {key} {bootstrap}");
+        world.run(&line).good()
+    };
+    let warning = "WARNING: no client begins with this network's file: 3 bootstrap relays must agree, and it names 1. Add 2 lines";
+    assert!(create("n1", 1).contains(warning));
+    assert!(!create("n3", 3).contains("WARNING"));
+    world.draft(NOON + DAY).good();
+    assert!(
+        world
+            .sign("a", NOON + DAY, "--yes")
+            .good()
+            .contains(warning)
+    );
 }
 
 #[test]

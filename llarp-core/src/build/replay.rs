@@ -20,6 +20,8 @@ pub struct ReplayCache {
     /// Stamps below this minute are refused, whatever the clock says: builds with such stamps may
     /// have been opened and forgotten.
     floor: Minute,
+    /// When this cache's life began, if opened builds were forgotten then.
+    started: Option<Minute>,
     minutes: BTreeMap<Minute, HashSet<BuildTag, BuildHasherDefault<TagHasher>>>,
     len: usize,
     capacity: usize,
@@ -49,6 +51,7 @@ impl ReplayCache {
         Self {
             secret: Secret::random(rng),
             floor: Minute(0),
+            started: None,
             minutes: BTreeMap::new(),
             len: 0,
             capacity: REPLAY_CACHE_MAX,
@@ -62,8 +65,18 @@ impl ReplayCache {
     #[must_use]
     pub fn after_restart(start: Minute, rng: &mut impl CryptoRng) -> Self {
         Self {
-            floor: Minute(start.0.saturating_add(BUILD_SKEW_MINUTES + 1)),
+            floor: after(start),
+            started: Some(start),
             ..Self::for_fresh_keys(rng)
+        }
+    }
+
+    /// Says again when the start was, as the clock has it now: the time less what has passed since. A
+    /// clock that was behind and has been set since then tells another start, before which builds
+    /// were opened whose stamps count again. Means nothing [for fresh keys](Self::for_fresh_keys).
+    pub fn restarted_at(&mut self, start: Minute) {
+        if let Some(started) = &mut self.started {
+            *started = start;
         }
     }
 
@@ -113,7 +126,7 @@ impl ReplayCache {
         if stamp < oldest || stamp.0 > now.0.saturating_add(BUILD_SKEW_MINUTES) {
             return Err(NotAdmitted::Skew);
         }
-        if stamp < self.floor {
+        if stamp < self.floor || self.started.is_some_and(|start| stamp < after(start)) {
             return Err(NotAdmitted::Forgotten);
         }
         if self.contains(&tag) {
@@ -138,6 +151,11 @@ impl ReplayCache {
         }
         self.len -= forgotten.values().map(HashSet::len).sum::<usize>();
     }
+}
+
+/// The first stamp that nobody could have used before `start`.
+const fn after(start: Minute) -> Minute {
+    Minute(start.0.saturating_add(BUILD_SKEW_MINUTES + 1))
 }
 
 /// Takes eight bytes of a tag as they are: tags are keyed hashes already.
@@ -228,6 +246,25 @@ mod tests {
             cache.admit(BuildTag([1; 16]), Minute(106), Minute(101)),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_after_a_restart_lets_no_build_from_before_it_in() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        // It says 1970, and the registry's last time is a day old.
+        let mut cache = ReplayCache::after_restart(Minute(100), &mut rng);
+        let (start, now) = (Minute(1_540), Minute(1_542));
+        cache.restarted_at(start);
+        let mut admit = |stamp| cache.admit(BuildTag([1; 16]), Minute(stamp), now);
+        for stamp in 1_537..=1_545 {
+            assert_eq!(admit(stamp), Err(NotAdmitted::Forgotten), "stamp {stamp}");
+        }
+        assert_eq!(admit(1_546), Ok(()));
+        // Set ahead by mistake and back again, it costs no more than it did.
+        cache.restarted_at(Minute(100_000));
+        cache.restarted_at(start);
+        let later = cache.admit(BuildTag([2; 16]), Minute(1_546), now);
+        assert_eq!(later, Ok(()));
     }
 
     #[test]

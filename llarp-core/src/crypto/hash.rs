@@ -131,6 +131,8 @@ labels! {
     REGISTRY_SNAPSHOT = "llarp/1/registry/snapshot";
     /// Signature over a snapshot's hash.
     REGISTRY_SNAPSHOT_SIGNATURE = "llarp/1/registry/snapshot-signature";
+    /// Hash of a family's name, which stands for it.
+    REGISTRY_FAMILY = "llarp/1/registry/family";
     /// Signature of a relay over its descriptor.
     DIRECTORY_DESCRIPTOR = "llarp/1/directory/descriptor";
     /// Signature of a relay over its onion keys of one key epoch.

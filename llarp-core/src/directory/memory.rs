@@ -13,7 +13,7 @@ use super::view::{OpenError, Shared};
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::RelayId;
 use crate::registry::directory::{Directory, Row};
-use crate::registry::{Charter, Ledger, assign_swarms};
+use crate::registry::{Ledger, Root, assign_swarms};
 use crate::store::{Batch, KeyRange, ReadError, Store, TableId};
 
 /// The registry's snapshots.
@@ -58,7 +58,7 @@ impl Unwritten {
 pub(super) fn load_ledger(
     store: &Store,
     network: NetworkId,
-    root: Charter,
+    root: Root,
 ) -> Result<Ledger, OpenError> {
     let rows = store.range(LEDGER, &KeyRange::all(), usize::MAX)?;
     if rows.is_empty() {

@@ -21,7 +21,7 @@ use crate::registry::directory::{
 use crate::registry::message::{Reply, Request, SnapshotAsk, SnapshotPart};
 use crate::registry::sync::{Outcome, SourceId, Sync};
 use crate::registry::{
-    self, Changed, Charter, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Unfit,
+    self, Changed, CharterError, Delta, Document, Ledger, LedgerError, RelayList, Root, Unfit,
     VerifiedSnapshot,
 };
 use crate::store::{ReadError, Store};
@@ -58,7 +58,7 @@ pub struct ViewConfig {
     /// The network.
     pub network: NetworkId,
     /// Whom to trust.
-    pub root: Charter,
+    pub root: Root,
     /// Whom to ask first.
     pub bootstrap: Vec<Bootstrap>,
     /// The wall clock.
@@ -339,6 +339,21 @@ impl NetworkView {
             let until = newest.terms().valid_until;
             self.now() > until.saturating_add(SNAPSHOT_VALIDITY_MAX)
         })
+    }
+
+    /// The time that it is at least: the clock's, or the registry's if the clock is behind it.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.state().ledger.time(self.now())
+    }
+
+    /// [`Self::time`], unless it is in doubt: without a snapshot, or when the newest one's validity is
+    /// over. Then either the authorities sleep or this clock is ahead.
+    #[must_use]
+    pub fn sure_time(&self) -> Option<u64> {
+        let (state, now) = (self.state(), self.now());
+        let until = state.ledger.current()?.terms().valid_until;
+        (now <= until).then(|| state.ledger.time(now))
     }
 
     /// Where `relay` is: by its descriptor, or as a bootstrap.

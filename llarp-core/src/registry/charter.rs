@@ -53,6 +53,14 @@ pub enum CharterError {
         /// The one given.
         got: u32,
     },
+    /// Its authorities were replaced, and may have lost their keys.
+    #[error("charter {got} was replaced: this network begins with charter {least}")]
+    Retired {
+        /// The charter that trust begins with.
+        least: u32,
+        /// The one given.
+        got: u32,
+    },
     /// It names another predecessor, or is another than the one known under its number.
     #[error("charter {number} is of another chain than ours: another network's, or forged")]
     OtherChain {
@@ -321,12 +329,42 @@ impl SignedCharter {
     }
 }
 
+/// Whom a newcomer trusts: the root charter, and perhaps a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    charter: Charter,
+    pin: Option<(u32, CharterHash)>,
+}
+
+impl Root {
+    /// The same, where trust begins with the charter of this number and hash: those before it lead to it,
+    /// and count for nothing else. Whoever steals keys that were replaced leads no newcomer elsewhere.
+    #[must_use]
+    pub fn pinned(self, number: u32, hash: CharterHash) -> Self {
+        let pin = Some((number, hash));
+        Self { pin, ..self }
+    }
+
+    /// The charter that nobody signed.
+    #[must_use]
+    pub const fn charter(&self) -> &Charter {
+        &self.charter
+    }
+}
+
+impl From<Charter> for Root {
+    fn from(charter: Charter) -> Self {
+        Self { charter, pin: None }
+    }
+}
+
 /// The charters of a network from its root on, each verified by the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CharterChain {
     network: NetworkId,
     root: Charter,
     links: Vec<SignedCharter>,
+    pin: Option<(u32, CharterHash)>,
 }
 
 impl CharterChain {
@@ -334,17 +372,21 @@ impl CharterChain {
     ///
     /// # Errors
     /// [`CharterError::NotRoot`].
-    pub fn new(network: NetworkId, root: Charter) -> Result<Self, CharterError> {
+    pub fn new(network: NetworkId, root: impl Into<Root>) -> Result<Self, CharterError> {
+        let Root { charter: root, pin } = root.into();
         let got = root.number;
         if got != 0 {
             return Err(CharterError::NotRoot { got });
         }
         let links = Vec::new();
-        Ok(Self {
+        let chain = Self {
             network,
             root,
             links,
-        })
+            pin,
+        };
+        chain.fits_pin(&chain.root)?;
+        Ok(chain)
     }
 
     /// The network that the chain belongs to.
@@ -380,6 +422,34 @@ impl CharterChain {
         &self.links
     }
 
+    /// The charter of this number, if snapshots that it signs count.
+    pub(super) fn in_force(&self, number: u32) -> Result<&Charter, CharterError> {
+        let least = self.pin.map_or(0, |(number, _)| number);
+        if number < least {
+            return Err(CharterError::Retired { least, got: number });
+        }
+        let newest = self.newest().number();
+        self.get(number).ok_or(CharterError::NotNext {
+            newest,
+            got: number,
+        })
+    }
+
+    /// Takes over a chain that is known already, of whatever pin.
+    pub(super) fn take_over(&mut self, known: &Self) -> Result<(), CharterError> {
+        known.links.iter().try_for_each(|link| self.extend(link))
+    }
+
+    fn fits_pin(&self, charter: &Charter) -> Result<(), CharterError> {
+        let number = charter.number;
+        match self.pin {
+            Some((pinned, hash)) if pinned == number && charter.hash(&self.network) != hash => {
+                Err(CharterError::OtherChain { number })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Verifies `signed`, and puts it at the end. One that is there already changes nothing.
     ///
     /// # Errors
@@ -403,6 +473,7 @@ impl CharterChain {
         if charter.predecessor != newest.hash(&self.network) {
             return Err(CharterError::OtherChain { number });
         }
+        self.fits_pin(charter)?;
         let CharterHash(subject) = charter.hash(&self.network);
         let label = label::REGISTRY_CHARTER_SIGNATURE;
         signed

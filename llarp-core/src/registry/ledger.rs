@@ -11,8 +11,8 @@
 //! ```
 
 use super::bytes::{at_most, count_u8, mismatch, write_u8, written};
-use super::charter::{Charter, CharterChain, CharterError};
-use super::succession::{AssignSwarms, in_order};
+use super::charter::{CharterChain, CharterError, Root};
+use super::succession::{AssignSwarms, in_order, next_in_order};
 use super::{
     Changed, Delta, Head, LedgerError, Refused, SignedSnapshot, Snapshot, SnapshotHash, Unfit,
     VerifiedSnapshot,
@@ -37,7 +37,7 @@ impl Ledger {
     /// [`CharterError::NotRoot`].
     pub fn new(
         network: NetworkId,
-        root: Charter,
+        root: impl Into<Root>,
         assign: AssignSwarms,
     ) -> Result<Self, CharterError> {
         Ok(Self {
@@ -174,10 +174,14 @@ impl Ledger {
             let same = newest.hash() == hash;
             return same.then_some(()).ok_or(Refused::Fork { number });
         }
-        if number == have + 1 && next.predecessor() != newest.hash() {
+        let is_next = number == have + 1;
+        if is_next && next.predecessor() != newest.hash() {
             return Err(Refused::Predecessor { number });
         }
-        let order = in_order(newest.terms(), next.terms());
+        let order = match is_next {
+            true => next_in_order(newest.terms(), next.terms()),
+            false => in_order(newest.terms(), next.terms()),
+        };
         order.map_err(|error| Refused::Order { number, error })
     }
 
@@ -199,8 +203,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether relays' ids are keys, those that the newest snapshot does not vouch for; and whether
-    /// swarms follow from the rules, where all that they follow from is known.
+    /// Whether relays' ids are keys, those that the newest snapshot does not vouch for; whether none
+    /// came in after the day's beacon was known; and whether swarms follow from the rules, where all that they follow from is known.
     fn is_sound(&self, next: &Snapshot) -> Result<(), Refused> {
         let number = next.number();
         let newest = self.newest.as_deref();
@@ -209,6 +213,9 @@ impl Ledger {
                 let key = entry.relay.key();
                 key.map_err(|error| Refused::RelayKey { number, error })?;
             }
+        }
+        if let Some(relay) = newest.and_then(|newest| next.late_newcomer(newest)) {
+            return Err(Refused::Late { number, relay });
         }
         let before = newest.filter(|newest| newest.number().checked_add(1) == Some(number));
         if before.is_none() && number > 0 {
@@ -227,23 +234,27 @@ impl Ledger {
     }
 
     /// Reads a ledger, and verifies signatures, charters and order anew. Neither times nor keys and
-    /// swarms: they were right when the snapshots were taken, and what is signed has not changed.
+    /// swarms: they were right when the snapshots were taken, and what is signed has not changed. A
+    /// snapshot from before the charter with which `root` begins stays in use until there is another;
+    /// a chain that does not lead there is refused.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub fn decode(
         bytes: &[u8],
         network: NetworkId,
-        root: Charter,
+        root: impl Into<Root>,
         assign: AssignSwarms,
     ) -> Result<Self, LedgerError> {
         at_most(bytes, LEDGER_MAX, "ledger")?;
         let mut reader = Reader::new(bytes);
         reader.version()?;
-        if *reader.array("root")? != root.hash(&network).0 {
+        let root = root.into();
+        if *reader.array("root")? != root.charter().hash(&network).0 {
             return Err(LedgerError::OtherRoot);
         }
-        let mut ledger = Self::new(network, root, assign).map_err(|_| LedgerError::OtherRoot)?;
+        let known = root.charter().clone();
+        let mut ledger = Self::new(network, known, assign).map_err(|_| LedgerError::OtherRoot)?;
         let count = count_u8(&mut reader, "snapshot count", 2)?;
         for _ in 0..count {
             let signed = SignedSnapshot::decode(read_snapshot(&mut reader)?)?;
@@ -254,6 +265,10 @@ impl Ledger {
         if ledger.kept() != count {
             return Err(mismatch("snapshot count").into());
         }
+        let mut chain = CharterChain::new(network, root).map_err(|_| LedgerError::OtherRoot)?;
+        let led = chain.take_over(&ledger.chain);
+        led.map_err(LedgerError::OtherAuthorities)?;
+        ledger.chain = chain;
         Ok(ledger)
     }
 

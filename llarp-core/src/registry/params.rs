@@ -6,6 +6,7 @@
 //! └─────────┴──────────────────────────────────────┘
 //!   1  relays that a swarm aims at      2  relays below which a swarm is refilled
 //!   3  pairs of old members that change places for each newcomer; 3 if it is not there
+//!   4  storers' height: relays registered later store no introsets; all do if it is not there
 //! ```
 
 use super::bytes::{count_u8, mismatch, write_u8, write_u64};
@@ -34,6 +35,10 @@ pub enum ParametersError {
 pub struct Parameters(Vec<(u16, u64)>);
 
 impl Parameters {
+    /// The code of the storers' height: relays registered at a greater height are too young to store
+    /// introsets, since they could have chosen their keys for a beacon that was public already.
+    pub const STORERS_HEIGHT: u16 = 4;
+
     /// Parameters of swarms of `target` relays, refilled below `minimum`, which is less.
     ///
     /// # Errors
@@ -67,6 +72,12 @@ impl Parameters {
     pub fn swarms(&self) -> SwarmParams {
         // `checked` has looked at them.
         self.checked_swarms().unwrap_or_default()
+    }
+
+    /// The greatest height at which a relay was registered that stores introsets; none if all do.
+    #[must_use]
+    pub fn storers_height(&self) -> Option<u64> {
+        self.get(Self::STORERS_HEIGHT)
     }
 
     /// The value under `code`, known or not.

@@ -1,6 +1,6 @@
 //! Why a ledger does not take what it is offered, or what it has is not fit for use.
 
-use super::{DeltaError, Forged, OrderError, SnapshotHash};
+use super::{CharterError, DeltaError, Forged, OrderError, SnapshotHash};
 use crate::crypto::identity::{KeyError, RelayId};
 use crate::wire::WireError;
 use crate::wire::limits::VERSION;
@@ -90,6 +90,16 @@ pub enum Refused {
         /// The first relay of which this is so.
         relay: RelayId,
     },
+    /// A relay was let in under a beacon that was public already.
+    #[error(
+        "registry: snapshot {number} lets {relay} in on a day whose beacon is known already; ask the network's operators"
+    )]
+    Late {
+        /// The number offered.
+        number: u64,
+        /// The first relay of which this is so.
+        relay: RelayId,
+    },
     /// A relay's id is no key.
     #[error(
         "registry: snapshot {number} has a relay whose id is no key ({error}); ask the network's operators"
@@ -152,6 +162,11 @@ pub enum LedgerError {
         "registry cache: belongs to another network or another root; remove the file, or correct the network's file"
     )]
     OtherRoot,
+    /// It follows other authorities than the network's file names.
+    #[error(
+        "registry cache: follows other authorities than the network's file ({0}); remove it, and the registry is fetched anew"
+    )]
+    OtherAuthorities(CharterError),
     /// A snapshot in it does not verify.
     #[error(
         "registry cache: changed behind our back ({0}); remove the file, and the registry is fetched anew"

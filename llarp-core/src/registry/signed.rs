@@ -87,12 +87,7 @@ impl SignedSnapshot {
         for charter in &self.charters {
             chain.extend(charter)?;
         }
-        let number = self.snapshot.terms().charter;
-        let newest = chain.newest().number();
-        let charter = chain.get(number).ok_or(CharterError::NotNext {
-            newest,
-            got: number,
-        })?;
+        let charter = chain.in_force(self.snapshot.terms().charter)?;
         let network = chain.network();
         let hash = self.snapshot.hash(network);
         let label = label::REGISTRY_SNAPSHOT_SIGNATURE;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::bytes::{at_most, count_u16, mismatch, write_u16, written};
 use super::terms::Heading;
-use super::{Charter, Entry, Signature, SignatureError, Terms};
+use super::{Charter, Entry, Epoch, Signature, SignatureError, Terms};
 use crate::crypto::hash::{NetworkId, hash, label};
 use crate::crypto::identity::{RelayId, SecretKey};
 use crate::wire::limits::{RELAYS_MAX, SNAPSHOT_MAX};
@@ -62,6 +62,22 @@ impl Snapshot {
         self.entries.get(at.ok()?)
     }
 
+    /// Whether the relay of `entry`, which is one of this snapshot's, is old enough to store
+    /// introsets: registered before a beacon was public that its key could have been chosen for.
+    #[must_use]
+    pub fn stores_introsets(&self, entry: &Entry) -> bool {
+        let height = self.terms().parameters.storers_height();
+        height.is_none_or(|height| entry.height <= height)
+    }
+
+    /// The beacon of the last epoch before `epoch`, from which places of that epoch are computed: known
+    /// for this snapshot's epoch and the next, and for later ones as long as there is no newer beacon.
+    /// None for earlier epochs.
+    #[must_use]
+    pub fn beacon_for(&self, epoch: Epoch) -> Option<[u8; 32]> {
+        self.terms().beacon_for(epoch)
+    }
+
     /// Its hash in `network`. Costs a pass over all bytes.
     #[must_use]
     pub fn hash(&self, network: &NetworkId) -> SnapshotHash {
@@ -99,7 +115,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`WireError`] names the field: `version`, `number`, `predecessor` (just the first has none),
-    /// `epoch`, `valid from`, `valid until`, `beacon`, `charter`, `minimum version`, `parameter
+    /// `epoch`, `valid from`, `valid until`, `beacon`, `beacon before`, `charter`, `minimum version`, `parameter
     /// count`, `parameter code`, `parameter value`, `swarm parameters`, `relay count`, `relay id` (also
     /// if ids do not ascend), `flags`, `height`, `block`, `swarm`, `family`, or `snapshot` for its
     /// length and bytes left over.

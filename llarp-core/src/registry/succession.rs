@@ -56,6 +56,14 @@ pub enum DraftError {
         /// The relay.
         relay: RelayId,
     },
+    /// A relay joins or registers anew on a day that has a snapshot.
+    #[error(
+        "{relay} joins too late: today's beacon is public, and keys can be chosen for it; draft without it, and again tomorrow"
+    )]
+    Late {
+        /// The relay.
+        relay: RelayId,
+    },
     /// A name that is no key.
     #[error("a relay's id is no key that can sign: {error}")]
     Key {
@@ -106,6 +114,12 @@ pub enum OrderError {
         /// The epoch.
         epoch: u64,
     },
+    /// The beacon of the epoch before is another than that epoch had.
+    #[error("epoch {epoch} says that the epoch before had another beacon than it had")]
+    BeaconBefore {
+        /// The epoch.
+        epoch: u64,
+    },
     /// A charter that was replaced: its keys may be stolen.
     #[error("charter {got} was replaced by charter {least}")]
     Charter {
@@ -148,7 +162,7 @@ impl Snapshot {
         changes: Changes,
         assign: AssignSwarms,
     ) -> Result<Self, DraftError> {
-        in_order(self.terms(), &terms)?;
+        next_in_order(self.terms(), &terms)?;
         let number = self.number().checked_add(1).ok_or(DraftError::Number)?;
         let of = |entry: &Entry| (entry.relay, entry.registration());
         let mut all: BTreeMap<_, _> = self.entries().iter().map(of).collect();
@@ -169,12 +183,22 @@ impl Snapshot {
             return Err(DraftError::Twice { relay });
         }
         add(&mut all, changes.add)?;
+        if let Some(relay) = late_newcomer(&terms, self, all.values().copied()) {
+            return Err(DraftError::Late { relay });
+        }
         let heading = Heading {
             number,
             predecessor: self.hash(network),
             terms,
         };
         make(network, heading, &all, Some(self), assign)
+    }
+
+    /// The first relay that is not in `earlier`, or was registered otherwise, although the two are of one
+    /// epoch: it could have been chosen for the beacon.
+    pub(super) fn late_newcomer(&self, earlier: &Self) -> Option<RelayId> {
+        let relays = self.entries().iter().map(Entry::registration);
+        late_newcomer(self.terms(), earlier, relays)
     }
 
     /// The first relay whose swarm is not what the machine gives, with `before` as predecessor.
@@ -209,11 +233,42 @@ pub(super) fn in_order(earlier: &Terms, later: &Terms) -> Result<(), OrderError>
         let epoch = later.epoch.0;
         return Err(OrderError::Beacon { epoch });
     }
+    // No epoch lies between: what was the last before the later one is known.
+    if later.epoch <= earlier.epoch.next() {
+        remembers(earlier, later)?;
+    }
     if later.charter < earlier.charter {
         let (least, got) = (earlier.charter, later.charter);
         return Err(OrderError::Charter { least, got });
     }
     Ok(())
+}
+
+/// The same for terms and those of the very next snapshot: no epoch between had a beacon.
+pub(super) fn next_in_order(earlier: &Terms, later: &Terms) -> Result<(), OrderError> {
+    in_order(earlier, later)?;
+    remembers(earlier, later)
+}
+
+/// Whether the later terms name the beacon before theirs as the earlier ones know it.
+fn remembers(earlier: &Terms, later: &Terms) -> Result<(), OrderError> {
+    let epoch = later.epoch.0;
+    match earlier.beacon_for(later.epoch) {
+        Some(beacon) if beacon == later.beacon_before => Ok(()),
+        _ => Err(OrderError::BeaconBefore { epoch }),
+    }
+}
+
+fn late_newcomer(
+    terms: &Terms,
+    earlier: &Snapshot,
+    mut relays: impl Iterator<Item = Registration>,
+) -> Option<RelayId> {
+    if terms.epoch != earlier.terms().epoch {
+        return None;
+    }
+    let is_new = |relay: &Registration| relay.seat(earlier.get(&relay.relay)).previous.is_none();
+    relays.find(is_new).map(|relay| relay.relay)
 }
 
 fn add(

@@ -4,10 +4,12 @@
 //! ┌───────────┬──────────┬────────────────┬─────────┬──────────────┬───────────────┬───────────┐
 //! │ version 1 │ number 8 │ predecessor 32 │ epoch 8 │ valid from 8 │ valid until 8 │ beacon 32 │…
 //! └───────────┴──────────┴────────────────┴─────────┴──────────────┴───────────────┴───────────┘
-//!  ┌───────────┬───────────────────┬──────────────┐
-//! …│ charter 4 │ minimum version 1 │ parameters … │
-//!  └───────────┴───────────────────┴──────────────┘
+//!  ┌──────────────────┬───────────┬───────────────────┬──────────────┐
+//! …│ beacon before 32 │ charter 4 │ minimum version 1 │ parameters … │
+//!  └──────────────────┴───────────┴───────────────────┴──────────────┘
 //! ```
+
+use core::cmp::Ordering;
 
 use super::bytes::{mismatch, write_u64};
 use super::{Epoch, Parameters, SnapshotHash};
@@ -55,6 +57,9 @@ pub struct Terms {
     pub valid_until: u64,
     /// Randomness of the epoch, which nobody knew before.
     pub beacon: [u8; 32],
+    /// The beacon of the last earlier epoch: what places of *this* epoch are computed from. Of a
+    /// network's first epoch, randomness of its own.
+    pub beacon_before: [u8; 32],
     /// The charter whose authorities sign it.
     pub charter: u32,
     /// The lowest version of the wire that the network still speaks.
@@ -64,6 +69,18 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The beacon of the last epoch before `epoch`, as far as these terms know: it is public when
+    /// `epoch` begins. Later epochs than the next have the newest beacon there is, until there is a
+    /// newer one; of earlier epochs nothing is known.
+    #[must_use]
+    pub fn beacon_for(&self, epoch: Epoch) -> Option<[u8; 32]> {
+        match epoch.cmp(&self.epoch) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(self.beacon_before),
+            Ordering::Greater => Some(self.beacon),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), TermsError> {
         let (from, until) = (self.valid_from, self.valid_until);
         if until <= from || until - from > SNAPSHOT_VALIDITY_MAX {
@@ -100,6 +117,7 @@ impl Heading {
         write_u64(writer, "valid from", terms.valid_from)?;
         write_u64(writer, "valid until", terms.valid_until)?;
         writer.bytes("beacon", &terms.beacon)?;
+        writer.bytes("beacon before", &terms.beacon_before)?;
         writer.u32("charter", terms.charter)?;
         writer.u8("minimum version", terms.minimum_version)?;
         terms.parameters.write(writer)
@@ -117,6 +135,7 @@ impl Heading {
             valid_from: reader.u64("valid from")?,
             valid_until: reader.u64("valid until")?,
             beacon: *reader.array("beacon")?,
+            beacon_before: *reader.array("beacon before")?,
             charter: reader.u32("charter")?,
             minimum_version: reader.u8("minimum version")?,
             parameters: Parameters::read(reader)?,

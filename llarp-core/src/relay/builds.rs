@@ -132,6 +132,7 @@ async fn open(shared: &Arc<Shared>, request: BuildRequest) -> Result<OpenedBuild
     let authentic = open_slot(shared, fresh).await?;
     let mut core = shared.core();
     let core = &mut *core;
+    core.replays.restarted_at(core.start(&shared.clock));
     authentic.admit(shared.context(), &mut core.replays, &mut core.rng)
 }
 

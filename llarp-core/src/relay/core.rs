@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::neighbours::Neighbours;
 use super::room::Refusals;
 use super::stats::Stats;
-use crate::build::ReplayCache;
+use crate::build::{Minute, ReplayCache};
 use crate::cell::PathId;
+use crate::clock::Clock;
 use crate::hop::{
     BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath, PathRef,
     PathTable, SendError, Verdict,
@@ -63,6 +64,12 @@ impl Core {
     pub(super) fn now(&self) -> Millis {
         let millis = self.started.elapsed().as_millis();
         Millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    /// When it started, as `clock` has it now.
+    pub(super) fn start(&self, clock: &Clock) -> Minute {
+        let start = clock.unix().saturating_sub(self.started.elapsed());
+        Minute::at(start.as_secs())
     }
 
     /// Cells that wait for all links together.

@@ -15,7 +15,7 @@ use ::core::time::Duration;
 use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, warn};
 
 use tokio::sync::Notify;
@@ -29,7 +29,7 @@ use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::What;
 use crate::registry::message::Request;
 use crate::registry::{Addresses, Descriptor, Document, Family, KeySet, Presence};
-use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS};
+use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS, KEY_OVERLAP_SECONDS};
 
 /// A relay's place in a registry.
 #[derive(Debug)]
@@ -62,10 +62,17 @@ pub(super) struct Gossip {
     heard: Arc<Notify>,
     /// Whether the operator was told that others have other keys.
     has_lost_keys: AtomicBool,
+    /// Since when the time is in doubt.
+    in_doubt: Mutex<Option<Instant>>,
 }
 
 /// How often keys and own documents are looked at.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// How long the registry and the clock may disagree before the clock is believed. One that is wrong at
+/// the start is set meanwhile; and half of the overlap of key epochs, so that a relay without
+/// authorities still has its keys in time.
+const DOUBT: Duration = Duration::from_secs(KEY_OVERLAP_SECONDS / 2);
 
 /// The first comparison comes so soon, and each waits twice as long, up to [`COMPARE_LAST`].
 const COMPARE_FIRST: Duration = Duration::from_millis(250);
@@ -85,9 +92,26 @@ impl Gossip {
             has_heard: AtomicBool::new(registered.ring.found()),
             heard: Arc::default(),
             has_lost_keys: AtomicBool::new(false),
+            in_doubt: Mutex::default(),
             ring: Mutex::new(registered.ring),
             is_excluded: AtomicBool::new(false),
         }
+    }
+
+    /// The time by which keys are drawn and erased and documents dated; none while it is in doubt. When a
+    /// snapshot's time is over, authorities may sleep, and relays must go on without them; but who is
+    /// far ahead is more likely wrong than they are asleep.
+    fn settled_time(&self) -> Option<u64> {
+        let mut in_doubt = lock(&self.in_doubt);
+        let sure = self.view.sure_time();
+        if sure.is_some() {
+            *in_doubt = None;
+            return sure;
+        }
+        let since = *in_doubt.get_or_insert_with(Instant::now);
+        let patient = since.elapsed() >= DOUBT;
+        let asleep = !self.view.members().is_empty() && !self.view.is_far_ahead();
+        (patient && asleep).then(|| self.view.time())
     }
 
     /// Others have said what they know.
@@ -187,9 +211,11 @@ pub(super) async fn keep_keys(shared: Weak<Shared>) {
             let Some(gossip) = &shared.gossip else {
                 return;
             };
-            shared.turn_keys(gossip);
-            let now = shared.clock.unix().as_secs();
-            gossip.announce(shared.id, now);
+            // What a wrong clock erases is gone, and what it dates is believed by nobody.
+            if let Some(now) = gossip.settled_time() {
+                shared.turn_keys(gossip, now);
+                gossip.announce(shared.id, now);
+            }
             gossip.view.expire();
             (gossip.view.snapshots(), Arc::clone(&gossip.heard))
         };
@@ -254,12 +280,7 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
 }
 
 impl Shared {
-    fn turn_keys(&self, gossip: &Gossip) {
-        let now = self.clock.unix().as_secs();
-        if gossip.view.is_far_ahead() {
-            // More likely the clock than the registry: what a wrong one erases is gone.
-            return;
-        }
+    fn turn_keys(&self, gossip: &Gossip, now: u64) {
         let mut ring = lock(&gossip.ring);
         match ring.turn(now, &mut self.fork_rng()) {
             Ok(false) => (),

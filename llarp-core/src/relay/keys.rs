@@ -13,6 +13,7 @@ use chacha20::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 
 use super::lock;
+use crate::build::{Minute, ReplayCache};
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::RelayId;
 use crate::crypto::onion_key::{OnionPublic, OnionSecret};
@@ -66,7 +67,10 @@ pub struct KeyRing {
 
 impl KeyRing {
     /// The ring of `relay` at the time `unix`: what its store has of open key epochs, and fresh keys
-    /// where that has none.
+    /// where that has none. Where the time is in doubt
+    /// ([`NetworkView::sure_time`](crate::directory::NetworkView::sure_time)), all that the store has,
+    /// and nothing else: what a wrong clock erases is gone, and what it draws for keeps the relay from
+    /// drawing until then.
     ///
     /// # Errors
     /// The store's. A relay whose keys would not outlive it must not announce them: another start
@@ -75,7 +79,7 @@ impl KeyRing {
         network: NetworkId,
         relay: RelayId,
         store: Arc<dyn KeyStore>,
-        unix: u64,
+        unix: Option<u64>,
         rng: &mut impl CryptoRng,
     ) -> io::Result<Self> {
         let mut ring = Self {
@@ -91,9 +95,13 @@ impl KeyRing {
             ring.seeds.insert(epoch, ring.store.load(epoch)?);
             // It may have been kept a moment before the store noted that it exists.
             ring.newest = ring.newest.max(Some(epoch));
-            ring.found |= epoch.is_open(unix);
         }
-        ring.turn(unix, rng)?;
+        let stored: Vec<_> = ring.seeds.keys().copied().collect();
+        if let Some(unix) = unix {
+            ring.turn(unix, rng)?;
+        }
+        // Also of epochs that are not open by a clock that is behind: it may be set at any moment.
+        ring.found = stored.iter().any(|epoch| ring.seeds.contains_key(epoch));
         Ok(ring)
     }
 
@@ -102,6 +110,17 @@ impl KeyRing {
     #[must_use]
     pub const fn found(&self) -> bool {
         self.found
+    }
+
+    /// What the relay must remember of builds to these keys when it starts at `start`: the latest of the
+    /// clock and the registry's time.
+    #[must_use]
+    pub fn replays(&self, start: Minute, rng: &mut impl CryptoRng) -> ReplayCache {
+        match self.found {
+            true => ReplayCache::after_restart(start, rng),
+            // No build to them can have been recorded.
+            false => ReplayCache::for_fresh_keys(rng),
+        }
     }
 
     /// Draws the keys of epochs that have opened, and erases those of epochs that have closed.
@@ -241,6 +260,14 @@ mod tests {
     }
 
     fn ring(store: &Arc<impl KeyStore + 'static>, unix: u64, seed: u8) -> io::Result<KeyRing> {
+        open(store, Some(unix), seed)
+    }
+
+    fn open(
+        store: &Arc<impl KeyStore + 'static>,
+        unix: Option<u64>,
+        seed: u8,
+    ) -> io::Result<KeyRing> {
         let network = NetworkId::from_name("test");
         let relay = SecretKey::generate(&mut rng(0)).relay_id();
         let store = Arc::clone(store) as Arc<dyn KeyStore>;
@@ -293,6 +320,28 @@ mod tests {
         assert_eq!(epochs(&ring), [later]);
         assert_eq!(store.epochs().unwrap(), [later]);
         assert!(!ring.found());
+    }
+
+    #[test]
+    fn while_the_time_is_in_doubt_no_key_is_drawn_and_none_erased() {
+        let (epoch, store) = (KeyEpoch(10_000), Arc::new(KeysInMemory::default()));
+        let first = ring(&store, epoch.start(), 1).unwrap();
+        let again = open(&store, None, 2).unwrap();
+        assert_eq!(again.publics(), first.publics());
+        assert_eq!(store.newest().unwrap(), Some(epoch));
+        assert!(again.found());
+        let empty = Arc::new(KeysInMemory::default());
+        let none = open(&empty, None, 3).unwrap();
+        assert!(epochs(&none).is_empty() && !none.found());
+    }
+
+    #[test]
+    fn keys_that_are_kept_are_found_also_by_a_clock_that_is_behind() {
+        let (epoch, store) = (KeyEpoch(10_000), Arc::new(KeysInMemory::default()));
+        let _ = ring(&store, epoch.start(), 1).unwrap();
+        // Without a battery it is 1970 at every start.
+        let behind = ring(&store, 60, 2).unwrap();
+        assert!(behind.found() && epochs(&behind).contains(&epoch));
     }
 
     /// Refuses while it is told to.

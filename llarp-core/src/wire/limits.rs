@@ -486,7 +486,7 @@ pub const SNAPSHOT_ENTRY_MAX: usize = 32 + 1 + 8 + 32 + 8 + 32;
 
 /// Bytes of a snapshot in front of its entries.
 pub const SNAPSHOT_HEAD_MAX: usize =
-    1 + 8 + 32 + 8 + 8 + 8 + 32 + 4 + 1 + 1 + PARAMETERS_MAX * (2 + 8);
+    1 + 8 + 32 + 8 + 8 + 8 + 32 + 32 + 4 + 1 + 1 + PARAMETERS_MAX * (2 + 8);
 
 /// Bytes of a snapshot: 1.9 MB at [`RELAYS_MAX`]; 1.1 MB at 10,000 relays.
 pub const SNAPSHOT_MAX: usize = SNAPSHOT_HEAD_MAX + 2 + RELAYS_MAX * SNAPSHOT_ENTRY_MAX;

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use llarp_core::clock::Clock;
 use llarp_core::path::Want;
 use llarp_core::registry::directory::Trust;
 use llarp_core::registry::directory::What;
@@ -15,7 +16,7 @@ use llarp_core::store::{Medium, Store, StoreOptions};
 use llarp_tests::figure;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::registered::RegisteredNet;
-use llarp_tests::testnet::client_address;
+use llarp_tests::testnet::{START, client_address};
 use tokio::time::sleep;
 
 use super::{MINUTE, number, ready, settled, talk};
@@ -65,6 +66,34 @@ fn a_restarted_relay_knows_what_it_knew_before_it_hears_anything() {
         assert_eq!(number(net.view(4)), Some(0));
         assert_eq!(names(&net), before);
         assert_eq!(net.seeds(4), seeds, "it must not sign two key sets");
+    });
+}
+
+#[test]
+fn a_relay_that_starts_with_a_wrong_clock_keeps_its_keys() {
+    virtual_time(4, async {
+        let epoch = KeyEpoch::at(START).next();
+        let start = epoch.next().announced() - 3600;
+        let mut net = RegisteredNet::without_relays(4, Weather::FAIR, 12, start);
+        (0..12).for_each(|n| net.start(n));
+        settled(&net).await;
+        let seeds = net.seeds(4);
+        assert_eq!(seeds, [epoch]);
+        let day = Duration::from_secs(24 * 3600);
+        let right = net.clock.unix();
+        for wrong in [Duration::ZERO, right + 20 * day, right + 400 * day] {
+            net.kill(4);
+            net.restart_with(4, Clock::set_to(wrong));
+            sleep(10 * MINUTE).await;
+            assert_eq!(net.seeds(4), seeds, "at {wrong:?}");
+        }
+        net.kill(4);
+        net.restart(4);
+        sleep(60 * MINUTE).await;
+        assert_eq!(net.seeds(4), [epoch, epoch.next()], "nor is it spoiled");
+        let client = net.client(0, Store::in_memory()).0;
+        ready(&client, MINUTE).await;
+        talk(&client, Want::Terminal(net.id(4))).await;
     });
 }
 

@@ -85,7 +85,7 @@ impl Home {
         let clock = Clock::set_to(Duration::from_secs(START) + self.began.elapsed());
         let view = NetworkView::open(ViewConfig {
             network: network(),
-            root: root()?,
+            root: root()?.into(),
             bootstrap: bootstrap(self.port),
             clock,
             store: store.clone(),

@@ -205,7 +205,7 @@ impl Network {
             network(),
             key.relay_id(),
             store.clone(),
-            START,
+            Some(START),
             rng,
         )?);
         Ok(Registered {
@@ -213,7 +213,7 @@ impl Network {
             addresses: relay.addresses()?,
             family: None,
             capacity: 10_000,
-            ring: KeyRing::open(network(), key.relay_id(), store, START, rng)?,
+            ring: KeyRing::open(network(), key.relay_id(), store, Some(START), rng)?,
         })
     }
 
@@ -268,7 +268,7 @@ impl Network {
 fn empty_view(port: u16) -> Result<NetworkView> {
     let config = ViewConfig {
         network: network(),
-        root: root()?,
+        root: root()?.into(),
         bootstrap: bootstrap(port),
         clock: Clock::set_to(Duration::from_secs(START)),
         store: Store::in_memory(),

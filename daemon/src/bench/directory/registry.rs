@@ -139,10 +139,12 @@ impl Authorities {
         self.publish(Snapshot::first(&network(), terms, relays, assign_swarms)?)
     }
 
-    /// The next, a second later.
+    /// The next, a second later, for the next day: with today's beacon nobody joins any more.
     pub(super) fn next(&mut self, changes: Changes) -> Result<Vec<u8>> {
-        let terms = self.terms(START + 1)?;
         let newest = self.newest()?;
+        let mut terms = self.terms(START + 1)?;
+        terms.epoch = newest.terms().epoch.next();
+        terms.beacon_before = newest.terms().beacon;
         self.publish(newest.succeed(&network(), terms, changes, assign_swarms)?)
     }
 
@@ -152,11 +154,15 @@ impl Authorities {
     }
 
     fn terms(&self, now: u64) -> Result<Terms> {
+        let epoch = Epoch::at(now);
+        let newest = self.ledger.current();
+        let before = newest.and_then(|newest| newest.beacon_for(epoch));
         Ok(Terms {
-            epoch: Epoch::at(now),
+            epoch,
             valid_from: now,
             valid_until: now + 7 * DAY,
             beacon: [9; 32],
+            beacon_before: before.unwrap_or([8; 32]),
             charter: self.chain.newest().number(),
             minimum_version: VERSION,
             parameters: Parameters::new(9, 7)?,
