@@ -15,4 +15,5 @@ pub mod place;
 pub mod registry;
 pub mod relay;
 pub mod sources;
+pub mod storer;
 pub mod view;

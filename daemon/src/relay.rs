@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use llarp_core::build::Minute;
 use llarp_core::clock::Clock;
-use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{KeyKind, RelayId, SecretKey, decode_key_file, encode_key_file};
 use llarp_core::crypto::secret::Secret;
 use llarp_core::directory::{DirectoryService, NetworkView, OpenError};
@@ -24,6 +23,7 @@ use llarp_core::registry::Unfit;
 use llarp_core::registry::directory::Trust;
 use llarp_core::relay::{Handshakes, KeyRing, Registered, Relay, RelayConfig, StartError, Stats};
 use llarp_core::store::{Store, StoreOptions};
+use llarp_core::storer::IntrosetService;
 use llarp_core::tunnel::{Echo, Services};
 use llarp_core::wire::WireError;
 use llarp_core::wire::limits::KEY_FILE_LEN;
@@ -42,6 +42,7 @@ use crate::onion::FileKeys;
 use crate::place::{FamilyName, Place, PlaceError};
 use crate::registry::NetworkFile;
 use crate::sources::{RefreshError, Source};
+use crate::storer::Storer;
 use crate::view;
 
 /// How long a relay that was told to stop waits for its peers to leave.
@@ -111,6 +112,9 @@ pub enum RelayError {
         /// What the system says.
         error: io::Error,
     },
+    /// Its table of introsets.
+    #[error("cannot store introsets: {0}")]
+    Storer(#[from] llarp_dht::StartError),
     /// The socket, TLS, or the runtime.
     #[error("cannot serve: {0}; is another program using the address?")]
     Link(#[from] llarp_core::link::StartError),
@@ -169,16 +173,20 @@ pub fn run(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
 
 async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError> {
     let network = NetworkFile::read(&files.network)?;
-    let view = open_view(files, &network, out).await?;
-    let (config, place) = config(files, network.network(), &view)?;
-    let id = config.key.relay_id();
+    let store = Store::open(&files.dir.join("store"), StoreOptions::default())?;
+    let view = open_view(files, &network, store.clone(), out).await?;
+    let key = Arc::new(read_key(files)?);
+    let id = key.relay_id();
+    let place = Place::new(&files.addresses, files.bind)?;
     let role = Role::Relay {
-        key: Arc::clone(&config.key),
+        key: Arc::clone(&key),
         known: Arc::new(view.clone()),
     };
     let config_of = EndpointConfig::new(role, network.network(), fresh()?);
     let endpoint = Endpoint::bind(config_of, place.bind)?;
-    let relay = Relay::start(config, endpoint)?;
+    let storer = Storer::start(id, &endpoint, &view, store, fresh()?)?;
+    let config = config(files, key, &place, &view, storer.service)?;
+    let relay = Relay::start_with(config, endpoint, storer.handlers)?;
     if let Some(said) = said_of(&view, &id) {
         writeln!(out, "note: {said}")?;
     }
@@ -192,7 +200,14 @@ async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError
         asked = answer_stdin(&relay, &view, out), if files.until_stdin_ends => asked?,
     }
     relay.drain(PATIENCE).await;
+    storer.table.stop().await;
     Ok(())
+}
+
+fn read_key(files: &RelayFiles) -> Result<SecretKey, RelayError> {
+    let path = files.dir.join("relay.key");
+    let key = decode_key_file(&files::read(&path, KEY_FILE_LEN)?, KeyKind::Relay);
+    key.map_err(|error| FileError::malformed(&path, &error).into())
 }
 
 /// What an operator should know who wonders why nobody uses the relay.
@@ -213,10 +228,10 @@ fn said_of(view: &NetworkView, id: &RelayId) -> Option<String> {
 async fn open_view(
     files: &RelayFiles,
     network: &NetworkFile,
+    store: Store,
     out: &mut dyn Write,
 ) -> Result<NetworkView, RelayError> {
     let dir = files.dir.join("store");
-    let store = Store::open(&dir, StoreOptions::default())?;
     let view = view::open(network, store).map_err(|error| RelayError::View { dir, error })?;
     let Some(source) = &files.registry else {
         return Ok(view);
@@ -243,24 +258,22 @@ async fn keep_registry(view: NetworkView, source: Source) {
 
 fn config(
     files: &RelayFiles,
-    network: NetworkId,
+    key: Arc<SecretKey>,
+    place: &Place,
     view: &NetworkView,
-) -> Result<(RelayConfig, Place), RelayError> {
-    let path = files.dir.join("relay.key");
-    let key = decode_key_file(&files::read(&path, KEY_FILE_LEN)?, KeyKind::Relay)
-        .map_err(|error| FileError::malformed(&path, &error))?;
-    let clock = Clock::system();
+    introsets: IntrosetService,
+) -> Result<RelayConfig, RelayError> {
+    let network = view.network();
     let mut rng = ChaCha20Rng::from_seed(*fresh()?.expose());
     let ring = ring(files, view, &key, &mut rng)?;
     // Builds to keys that served before could be replays: a restarted relay takes none for the
     // five minutes that their stamps are good for (docs/spec/03-build.md §4).
     let replays = ring.replays(Minute::at(view.time()), &mut rng);
-    let place = Place::new(&files.addresses, files.bind)?;
     let family = files.family.as_ref();
-    let services = services(&key, view, files.bench_services)?;
-    let config = RelayConfig {
+    let services = services(&key, view, introsets, files.bench_services)?;
+    Ok(RelayConfig {
         network,
-        key: Arc::new(key),
+        key,
         registered: Some(Registered {
             view: view.clone(),
             addresses: place.addresses,
@@ -271,12 +284,11 @@ fn config(
         onion: Vec::new(),
         replays,
         directory: Arc::new(view.clone()),
-        clock,
+        clock: Clock::system(),
         seed: fresh()?,
         handshakes: Handshakes::OtherThreads,
         services,
-    };
-    Ok((config, place))
+    })
 }
 
 fn ring(
@@ -291,10 +303,16 @@ fn ring(
         .map_err(|error| RelayError::Onion { dir, error })
 }
 
-fn services(key: &SecretKey, view: &NetworkView, bench: bool) -> Result<Services, WireError> {
+fn services(
+    key: &SecretKey,
+    view: &NetworkView,
+    introsets: IntrosetService,
+    bench: bool,
+) -> Result<Services, WireError> {
     let mut services = Services::new()
         .with(Arc::new(Echo))?
-        .with(Arc::new(DirectoryService::new(view.clone())))?;
+        .with(Arc::new(DirectoryService::new(view.clone())))?
+        .with(Arc::new(introsets))?;
     if bench {
         services = with_bench_services(services)?;
     }

@@ -305,6 +305,12 @@ impl NetworkView {
         self.state().directory.members().clone()
     }
 
+    /// The newest snapshot, also one whose time is over.
+    #[must_use]
+    pub fn newest(&self) -> Option<VerifiedSnapshot> {
+        self.state().ledger.current().cloned()
+    }
+
     /// The newest snapshot, if it is to be relied on now.
     ///
     /// # Errors

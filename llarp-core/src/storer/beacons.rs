@@ -1,5 +1,6 @@
 //! The beacons that a node knows, and what it can locate by them.
 
+use crate::directory::NetworkView;
 use crate::introset::Places;
 use crate::registry::Epoch;
 
@@ -36,5 +37,17 @@ pub trait KnowsBeacons: Send + Sync {
 impl KnowsBeacons for Beacons {
     fn beacons(&self) -> Option<Beacons> {
         Some(*self)
+    }
+}
+
+impl KnowsBeacons for NetworkView {
+    fn beacons(&self) -> Option<Beacons> {
+        let newest = self.newest()?;
+        let terms = newest.terms();
+        Some(Beacons {
+            epoch: terms.epoch,
+            beacon: terms.beacon,
+            before: Some(terms.beacon_before),
+        })
     }
 }
