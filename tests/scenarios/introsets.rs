@@ -383,3 +383,15 @@ fn clocks_ten_minutes_apart_still_meet() {
         assert!(introsets(&carol).find(&owner.wanted()).await.is_ok());
     });
 }
+
+#[test]
+fn the_store_in_memory_keeps_to_the_contract() {
+    virtual_time(11, async {
+        let store = store();
+        let kept = Arc::new(store.clone());
+        llarp_tests::store_contract::keeps_to_its_contract(kept, START, 1).await;
+        assert_eq!(store.dump().len(), 2);
+        sleep(Duration::from_secs(2 * DAY)).await;
+        assert_eq!(store.find(store.dump()[0].0).await.unwrap(), []);
+    });
+}

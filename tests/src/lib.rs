@@ -6,6 +6,7 @@ mod heavy;
 pub mod introsets;
 pub mod net;
 pub mod registered;
+pub mod store_contract;
 pub mod testnet;
 
 pub use heavy::{Heavy, is_full};
