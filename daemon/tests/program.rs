@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use llarp_core::crypto::identity::SecretKey;
 use llarp_core::registry::Charter;
+use llarp_core::store::{Batch, Store, StoreOptions, TableId};
 use llarp_daemon::registry::NetworkFile;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -133,6 +134,44 @@ fn a_wrong_call_says_what_to_do_and_exits_with_an_error() {
     );
     let help = llarpd(&["relay", "--help"]);
     assert!(help.status.success() && text(&help).contains("relay.key"));
+}
+
+#[test]
+fn a_relay_names_the_folder_of_a_registry_that_it_cannot_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, network) = (dir.path().join("store"), dir.path().join("network"));
+    let key = SecretKey::generate(&mut ChaCha20Rng::from_seed([1; 32]));
+    let root = Charter::root(1, [key.public()]).unwrap();
+    let file = NetworkFile::new("test", root, vec![]).unwrap();
+    fs::write(&network, file.to_string()).unwrap();
+    let mut damage = Batch::new();
+    damage.put(TableId("ledger"), [0], b"half");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let opened = Store::open(&store, StoreOptions::default()).unwrap();
+    runtime.block_on(opened.commit(damage)).unwrap();
+    drop(opened);
+    let [dir, network] = [dir.path(), &network].map(|path| path.to_str().unwrap());
+    let args = [
+        "relay",
+        "--dir",
+        dir,
+        "--network",
+        network,
+        "--address",
+        "127.0.0.1:9",
+    ];
+    let output = llarpd(&args);
+    let expected = format!(
+        "{}: what is kept of the registry is not usable",
+        store.display()
+    );
+    let said = text(&output);
+    assert!(
+        !output.status.success() && said.contains(&expected),
+        "{said}"
+    );
 }
 
 #[test]

@@ -26,6 +26,23 @@ fn lived(relays: usize, epochs: u64, seed: u64) -> History {
     history
 }
 
+/// A network of `relays` that grew by half in twenty epochs and shrank again in twenty, while a twentieth
+/// came and went in each: swarms open, and others dissolve.
+fn breathed(relays: usize, seed: u64) -> History {
+    let mut history = History::genesis(relays, seed);
+    let (some, more) = (relays / 20, relays / 40);
+    let before = history.swarms().len();
+    (0..20).for_each(|_| history.churn(some, some + more));
+    let grown = history.swarms().len();
+    (0..20).for_each(|_| history.churn(some + more, some));
+    let after = history.swarms().len();
+    assert!(
+        before < grown && after < grown,
+        "{before} swarms, then {grown}, then {after}"
+    );
+    history
+}
+
 #[test]
 fn balance_does_not_degrade_under_long_churn() {
     for relays in SIZES {
@@ -148,12 +165,12 @@ const LOW: f64 = 350.0;
 const HEAD: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 930 560" width="930" height="560" font-family="system-ui, sans-serif" font-size="12">
 <title>How even swarms are, in networks of 50 to 10,000 relays</title>
 <style>
-svg { --ink: #1f2430; --soft: #667085; --line: #d5dae3; --paper: #ffffff; --one: #1668c7; --two: #c2570c; }
-@media (prefers-color-scheme: dark) { svg { --ink: #e6e9ef; --soft: #9aa4b5; --line: #39414f; --paper: #14181f; --one: #6cb2ff; --two: #ffa45c; } }
+svg { --ink: #1f2430; --soft: #667085; --line: #d5dae3; --paper: #ffffff; --one: #1668c7; --two: #c2570c; --three: #2f8f4e; }
+@media (prefers-color-scheme: dark) { svg { --ink: #e6e9ef; --soft: #9aa4b5; --line: #39414f; --paper: #14181f; --one: #6cb2ff; --two: #ffa45c; --three: #6fd08c; } }
 text { fill: var(--ink); } .soft { fill: var(--soft); } .title { font-size: 16px; font-weight: 600; } .paper { fill: var(--paper); }
 .grid { stroke: var(--line); stroke-width: 1; } .mean { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 4 3; }
-.one { stroke: var(--one); fill: none; stroke-width: 2; } .two { stroke: var(--two); fill: none; stroke-width: 2; }
-.bar1 { fill: var(--one); } .bar2 { fill: var(--two); } .end { text-anchor: end; } .mid { text-anchor: middle; }
+.one { stroke: var(--one); fill: none; stroke-width: 2; } .two { stroke: var(--two); fill: none; stroke-width: 2; } .three { stroke: var(--three); fill: none; stroke-width: 2; }
+.bar1 { fill: var(--one); } .bar2 { fill: var(--two); } .bar3 { fill: var(--three); } .end { text-anchor: end; } .mid { text-anchor: middle; }
 </style>
 <rect class="paper" width="930" height="560"/>
 "#;
@@ -171,6 +188,13 @@ fn plot() -> String {
         "soft",
         "after 40 epochs in each of which 5 % left and 5 % joined",
     ));
+    put("<rect class=\"bar3\" x=\"470\" y=\"46\" width=\"14\" height=\"4\"/>".to_owned());
+    put(text(
+        490.0,
+        53.0,
+        "soft",
+        "after it also grew by half in 20 of them, and shrank again in 20",
+    ));
     for (number, relays) in (0u8..).zip(SIZES) {
         let left = LEFT + f64::from(number) * COLUMN;
         put(text(
@@ -181,10 +205,11 @@ fn plot() -> String {
         ));
         put(frame(left, number == 0));
         let [young, old] = [History::genesis(relays, 21), lived(relays, 40, 21)];
-        for (class, history) in [("one", &young), ("two", &old)] {
+        let moved = breathed(relays, 21);
+        for (class, history) in [("one", &young), ("two", &old), ("three", &moved)] {
             put(curve(left, class, history));
         }
-        put(bars(left, &young, &old));
+        put(bars(left, [&young, &old, &moved]));
     }
     put(text(
         LEFT,
@@ -253,20 +278,21 @@ fn curve(left: f64, class: &str, history: &History) -> String {
     )
 }
 
-fn bars(left: f64, young: &History, old: &History) -> String {
+fn bars(left: f64, histories: [&History; 3]) -> String {
     let mut svg = String::new();
     for (slot, members) in (0u8..).zip(6usize..=13) {
         let x = left + 6.0 + f64::from(slot) * 22.0;
-        for (class, history, shift) in [("bar1", young, 0.0), ("bar2", old, 8.0)] {
+        for (nth, history) in (0u8..).zip(histories) {
+            let (class, shift) = (format!("bar{}", nth + 1), f64::from(nth) * 6.5);
             let sizes = history.sizes();
             let those = sizes.iter().filter(|size| **size == members).count();
             let high = HIGH * those as f64 / sizes.len() as f64;
             if those > 0 {
                 let (x, y) = (x + shift, LOW + HIGH - high);
-                writeln!(svg, "<rect class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" width=\"7\" height=\"{high:.1}\"/>").unwrap();
+                writeln!(svg, "<rect class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" width=\"6\" height=\"{high:.1}\"/>").unwrap();
             }
         }
-        let label = text(x + 7.5, LOW + HIGH + 16.0, "soft mid", &members.to_string());
+        let label = text(x + 9.5, LOW + HIGH + 16.0, "soft mid", &members.to_string());
         svg += &(label + "\n");
     }
     svg

@@ -199,6 +199,8 @@ fn a_network_whose_authorities_sleep_goes_on_and_says_so() {
         (0..6).for_each(|n| net.kill(n));
         sleep(8 * 24 * HOUR).await;
         (0..6).for_each(|n| net.restart(n));
+        // For so long their clocks may be wrong instead, and they draw no keys.
+        sleep(3 * HOUR).await;
         settled(&net).await;
         // Until then relays that were restarted build nothing.
         sleep(6 * MINUTE).await;
