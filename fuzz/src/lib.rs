@@ -23,6 +23,7 @@ mod hop_model;
 mod hop_queue;
 mod hop_table;
 mod input;
+mod introset;
 mod keys;
 mod link_message;
 mod path_watch;
@@ -96,6 +97,9 @@ targets! {
     "directory_document" => directory::document, directory::document_seeds;
     "directory_message" => directory::message, directory::message_seeds;
     "directory_sync" => directory::sync, directory::sync_seeds;
+    "introset_record" => introset::record, introset::record_seeds;
+    "introset_contents" => introset::contents, introset::contents_seeds;
+    "introset_message" => introset::message, introset::message_seeds;
     "registry_draft" => sources::draft, sources::draft_seeds;
     "network_file" => sources::network_file, sources::network_file_seeds;
     "oxen_json" => sources::oxen, sources::oxen_seeds;
