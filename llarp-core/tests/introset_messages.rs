@@ -1,7 +1,7 @@
 //! The messages of `introset/1`.
 
 use llarp_core::introset::message::{Answer, Reason, Request};
-use llarp_core::introset::{Location, Record};
+use llarp_core::introset::{Location, Record, Refused};
 use llarp_core::wire::limits::{
     FETCH_RECORDS_MAX, INTROSET_ANSWER_MAX, INTROSET_REQUEST_MAX, RECORD_MAX,
 };
@@ -61,6 +61,24 @@ fn messages_out_of_bounds_name_the_field() {
     assert_eq!(answer(&[1, 4, 5]), "record count");
     let long = u16::try_from(RECORD_MAX + 1).unwrap().to_be_bytes();
     assert_eq!(answer(&[1, 4, 1, long[0], long[1]]), "record");
+}
+
+#[test]
+fn of_refusals_a_client_learns_the_effort_alone() {
+    let refused = Refused::Effort { least: 9, got: 8 };
+    assert_eq!(Reason::from(refused), Reason::Effort { least: effort(9) });
+    let (from, now, until) = (1, 2, 3);
+    for refused in [
+        Refused::Epoch { got: 1, today: 3 },
+        Refused::NotYet { from, now },
+        Refused::Over { until, now },
+        Refused::Work,
+        Refused::Elsewhere,
+        Refused::Certificate,
+        Refused::Signature,
+    ] {
+        assert_eq!(Reason::from(refused), Reason::Invalid);
+    }
 }
 
 #[test]
