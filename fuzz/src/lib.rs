@@ -25,6 +25,7 @@ mod hop_model;
 mod hop_queue;
 mod hop_table;
 mod input;
+mod introset;
 mod keys;
 mod link_message;
 mod path_watch;
@@ -100,6 +101,9 @@ targets! {
     "directory_sync" => directory::sync, directory::sync_seeds;
     "dht_records" => dht_records::run, dht_records::seeds;
     "dht_stream" => dht_stream::run, dht_stream::seeds;
+    "introset_record" => introset::record, introset::record_seeds;
+    "introset_contents" => introset::contents, introset::contents_seeds;
+    "introset_message" => introset::message, introset::message_seeds;
     "registry_draft" => sources::draft, sources::draft_seeds;
     "network_file" => sources::network_file, sources::network_file_seeds;
     "oxen_json" => sources::oxen, sources::oxen_seeds;

@@ -60,11 +60,11 @@ fn records_of_one_epoch_have_in_common_what_names_the_place_alone() {
         said.keys.until = now + 20 * HOUR;
         device.publish_at(&said, Readers::Everyone, now)
     });
-    // Blinded key, signing key and certificate, and nothing of what is sealed: the place itself says
-    // that both are of one device and day.
+    // The day, blinded key, signing key and certificate, and nothing of what is sealed: the place itself
+    // says that both are of one device and day.
     for (at, there) in common(&one, &other) {
         assert_eq!(at, there);
-        assert!((1..150).contains(&at), "a window at {at} repeats");
+        assert!(at < 150, "a window at {at} repeats");
     }
     let sealed = |record: &Record| record.as_bytes()[163..].to_vec();
     assert_ne!(sealed(&one)[..16], sealed(&other)[..16], "salts differ");

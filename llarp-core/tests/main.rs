@@ -17,6 +17,7 @@ mod hop_ends;
 mod hop_load;
 mod hop_net;
 mod introset_clients;
+mod introset_messages;
 mod introset_records;
 mod introset_storers;
 mod introset_support;

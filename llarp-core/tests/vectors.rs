@@ -8,6 +8,7 @@ mod build;
 mod cell;
 mod crypto;
 mod directory;
+mod introset;
 mod registry;
 mod swarm;
 
@@ -116,6 +117,7 @@ fn generator_reproduces_the_committed_vectors_bit_for_bit() {
         ("swarm", swarm::make()),
         ("registry", registry::make()),
         ("directory", directory::make()),
+        ("introset", introset::make()),
     ] {
         let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
         if std::env::var_os("LLARP_WRITE_VECTORS").is_some() {

@@ -134,3 +134,33 @@ fn lock_key(
     let parts: [&[u8]; 3] = [head, ephemeral, &client.0];
     SealKey::new(derive(shared, label::INTROSET_CLIENT_KEY, network, &parts))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn neither_number_nor_order_of_clients_shows_in_the_locks() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let network = NetworkId([1; 32]);
+        let secrets: Vec<_> = (0..16)
+            .map(|_| X25519Secret::new(Secret::random(&mut rng)))
+            .collect();
+        let keys: Vec<_> = secrets.iter().map(ClientKey::from).collect();
+        let key = Secret::take(&mut [2; 32]);
+        for count in [0, 1, 16] {
+            let clients = &keys[..count];
+            let made = Locks::make(&network, &[], clients, 1, &key, &mut rng).unwrap();
+            assert_eq!(made.locks.len(), CLIENT_GROUP);
+            assert!(made.locks.is_sorted());
+            let opens = |secret: &&X25519Secret| {
+                let locks = made.locks.as_flattened();
+                unlock(&network, &[], &made.ephemeral, locks, secret) == Some(key.clone())
+            };
+            assert_eq!(secrets.iter().filter(opens).count(), count);
+        }
+    }
+}

@@ -155,7 +155,90 @@ fn padded(contents: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
     use super::*;
+    use crate::crypto::identity::{RelayId, SecretKey};
+    use crate::crypto::kem::KemSecret;
+    use crate::introset::{ClientKey, Cookie, DeviceSlots, Introducer, SessionKeys};
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(1)
+    }
+
+    fn contents() -> Introset {
+        Introset {
+            slots: DeviceSlots(1),
+            keys: SessionKeys {
+                x25519: [1; 32],
+                kem: KemSecret::generate(&mut rng()).public().clone(),
+                until: 5,
+            },
+            work: None,
+            introducers: vec![Introducer {
+                relay: RelayId([2; 32]),
+                cookie: Cookie([3; 32]),
+                until: 4,
+            }],
+            extension: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_address_network_and_head_that_it_was_sealed_under_open_it() {
+        let (network, other_network) = (NetworkId([1; 32]), NetworkId([2; 32]));
+        let mut rng = rng();
+        let [address, stranger] = [(); 2].map(|()| SecretKey::generate(&mut rng).address());
+        let client = X25519Secret::new(Secret::random(&mut rng));
+        let named = [ClientKey::from(&client)];
+        let (said, head) = (contents(), [7; 179]);
+        let bound = Bound {
+            network: &network,
+            address: &address,
+            head: &head,
+        };
+        for readers in [Readers::Everyone, Readers::Only(&named)] {
+            let plain = said.encode().unwrap();
+            let sealed = bound.seal(&plain, readers, &mut rng).unwrap();
+            let opened = |network, address, head: &[u8]| {
+                Bound {
+                    network,
+                    address,
+                    head,
+                }
+                .open(&sealed, Some(&client))
+            };
+            let shut = Err(OpenError::Contents(invalid("outer layer")));
+            assert_eq!(opened(&network, &address, &head), Ok(said.clone()));
+            assert_eq!(opened(&network, &stranger, &head), shut);
+            assert_eq!(opened(&other_network, &address, &head), shut);
+            assert_eq!(opened(&network, &address, &[8; 179]), shut);
+        }
+    }
+
+    #[test]
+    fn locks_do_not_open_what_another_key_has_sealed() {
+        // An owner's mistake, or its malice: the locks of one record in front of another one's contents.
+        let (network, head) = (NetworkId([1; 32]), [7; 179]);
+        let address = SecretKey::generate(&mut rng()).address();
+        let bound = Bound {
+            network: &network,
+            address: &address,
+            head: &head,
+        };
+        let client = X25519Secret::new(Secret::take(&mut [9; 32]));
+        let named = [ClientKey::from(&client)];
+        let (key, other) = (Secret::take(&mut [1; 32]), Secret::take(&mut [2; 32]));
+        let locks = Locks::make(&network, &head, &named, 1, &key, &mut rng()).unwrap();
+        let front = [&[1], &locks.ephemeral[..], locks.locks.as_flattened()].concat();
+        let plain = contents().encode().unwrap();
+        for (sealer, opens) in [(&key, true), (&other, false)] {
+            let inner = bound.inner(sealer).seal(&front, &plain);
+            let outer = bound.outer().seal(&head, &[&front[..], &inner].concat());
+            assert_eq!(bound.open(&outer, Some(&client)).is_ok(), opens);
+        }
+    }
 
     #[test]
     fn bad_outer_layers_name_the_field() {

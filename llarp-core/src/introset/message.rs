@@ -16,7 +16,7 @@
 //! Specification: `docs/spec/12-introsets.md` §7.
 
 use super::bytes::{invalid, not_admitted, too_large};
-use super::{Location, Record};
+use super::{Location, Record, Refused};
 use crate::crypto::pow::Effort;
 use crate::wire::limits::{
     FETCH_RECORDS_MAX, INTROSET_ANSWER_MAX, INTROSET_REQUEST_MAX, RECORD_MAX, VERSION,
@@ -163,6 +163,18 @@ impl Answer {
         };
         reader.finish("introset answer")?;
         Ok(answer)
+    }
+}
+
+/// What a terminal says of a record that does not pass. Of all reasons only the effort is told: the
+/// others would help nobody but a prober.
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        let least = match refused {
+            Refused::Effort { least, .. } => Effort::new(least),
+            _ => None,
+        };
+        least.map_or(Self::Invalid, |least| Self::Effort { least })
     }
 }
 

@@ -8,6 +8,7 @@
 use core::fmt;
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::bytes::HOUR;
 use super::clients::{BadClients, Readers};
@@ -23,7 +24,6 @@ use crate::wire::WireError;
 use crate::wire::limits::{
     CLIENT_GROUP, CLIENT_GROUPS_MAX, RECORD_LIFE_HOURS, SESSION_KEYS_SECONDS,
 };
-use zeroize::Zeroizing;
 
 /// Numbers that a second has, so that records of one second come one behind the other.
 const NUMBERS_A_SECOND: u64 = 256;
@@ -228,13 +228,14 @@ impl Publisher {
         let from = now / HOUR;
         let life = from + u64::from(RECORD_LIFE_HOURS);
         let until = (keys / HOUR).min(life).min(last);
-        match until <= from {
-            // Yesterday's overlap is over.
-            true if last <= from => Err(SealError::Epoch { epoch, today }),
-            true => Err(bad_keys),
-            // Hours of days that are counted in four bytes; beyond, in the year 491,936, there are none.
-            false => Ok([from, until].map(|hour| u32::try_from(hour).unwrap_or(u32::MAX))),
+        if last <= from {
+            return Err(SealError::Epoch { epoch, today });
         }
+        if until <= from {
+            return Err(bad_keys);
+        }
+        // Four bytes hold the hours of the next 490,000 years.
+        Ok([from, until].map(|hour| u32::try_from(hour).unwrap_or(u32::MAX)))
     }
 }
 

@@ -1,0 +1,4 @@
+//! libFuzzer's entry to the target `introset_record`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| llarp_fuzz::fuzz_one("introset_record", bytes));
