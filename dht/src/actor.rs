@@ -124,6 +124,10 @@ impl Actor {
     }
 
     fn handle(&mut self, command: Command) {
+        // Whoever asks after a change of members asks these.
+        if self.members.has_changed().unwrap_or(false) {
+            self.take_members();
+        }
         match command {
             Command::Search { key, found } => self.search(key, found),
             Command::Put { key, value, copies } => self.put(key, &value, copies),
@@ -318,7 +322,8 @@ impl Actor {
         }
     }
 
-    /// Gives the disk what it has not, a batch at a time.
+    /// Gives the disk what it has not, a batch at a time: each second at the latest, since what peers
+    /// bring is no event here.
     fn write(&mut self) {
         let shelf = self.swarm.behaviour_mut().shelf();
         Counters::set(&self.counters.records, shelf.records().len());
