@@ -337,12 +337,15 @@ mod tests {
 
     fn varint(mut number: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push((number & 0x7f | 0x80) as u8);
+        loop {
+            let [low, ..] = number.to_le_bytes();
             number >>= 7;
+            if number == 0 {
+                bytes.push(low);
+                return bytes;
+            }
+            bytes.push(low | 0x80);
         }
-        bytes.push(number as u8);
-        bytes
     }
 
     /// A field of bytes.

@@ -367,7 +367,7 @@ mod tests {
             Ok(Judged {
                 order: Order {
                     sequence: u64::from(*sequence),
-                    tie: [value.len() as u8; 32],
+                    tie: [*value.last().unwrap_or(&0); 32],
                 },
                 expires: START + 3600 * u64::from(*hours),
                 owner: *key,

@@ -190,8 +190,10 @@ async fn a_peer_that_stalls_within_its_question_does_not_keep_its_link() {
     let link = link.await.unwrap();
     let begun = Instant::now();
     let (mut send, mut recv) = link.quic().open_bi().await.unwrap();
-    // Half of the name of the protocol.
-    send.write_all(&[19, b'/', b'm']).await.unwrap();
+    // The names, and the first bytes of a message of forty.
+    let names = b"\x13/multistream/1.0.0\n\x0d/llarp/kad/1\n";
+    let begins = [&names[..], &[40, 8, 1, 18]].concat();
+    send.write_all(&begins).await.unwrap();
     let mut answer = Vec::new();
     let ended = async {
         while let Ok(Some(chunk)) = recv.read_chunk(1000, true).await {
