@@ -29,6 +29,7 @@ use crate::guard::Guard;
 use crate::lookup::Lookup;
 use crate::members::Members;
 use crate::names::{Key, relay_of};
+use crate::rules::Invalid;
 use crate::shelf::Offered;
 
 /// How often the house is kept.
@@ -124,6 +125,10 @@ impl Actor {
     }
 
     fn handle(&mut self, command: Command) {
+        // Whoever asks after a change of members asks these.
+        if self.members.has_changed().unwrap_or(false) {
+            self.take_members();
+        }
         match command {
             Command::Search { key, found } => self.search(key, found),
             Command::Put { key, value, copies } => self.put(key, &value, copies),
@@ -175,6 +180,8 @@ impl Actor {
 
     /// Takes a query out, which is over for us.
     fn end(&mut self, id: &QueryId) -> Option<Work> {
+        // A liar may have answered a search as if it were a publishing.
+        self.guard().take_refused(id);
         let at = self.queries.iter().position(|query| query.id == *id)?;
         let query = self.queries.swap_remove(at);
         Counters::set(&self.counters.queries, self.queries.len());
@@ -226,8 +233,8 @@ impl Actor {
         match lookup.handle(&*rules, found.record.value, unix) {
             // Its room is that of all values that one search can bring.
             Ok(Some(newer)) => drop(to.try_send(newer)),
-            Ok(None) => {}
-            Err(_) => Counters::add(&self.counters.forged),
+            Ok(None) | Err(Invalid::NotNow) => {}
+            Err(Invalid::Forged) => Counters::add(&self.counters.forged),
         }
         if lookup.is_enough() {
             self.guard().finish(id);
@@ -252,18 +259,19 @@ impl Actor {
     }
 
     fn finish_those(&mut self, which: impl Fn(&Query) -> bool) {
-        for at in (0..self.queries.len()).rev() {
-            let Some(query) = self.queries.get_mut(at).filter(|query| which(query)) else {
-                continue;
-            };
-            self.swarm.behaviour_mut().finish(&query.id);
+        let guard = self.swarm.behaviour_mut();
+        let mut searches = Vec::new();
+        for query in self.queries.iter_mut().filter(|query| which(query)) {
+            guard.finish(&query.id);
             match query.work {
                 // Who has answered is in the last event.
                 Work::Put { .. } | Work::HandOn => query.deadline = None,
-                Work::Search(..) => drop(self.queries.swap_remove(at)),
+                Work::Search(..) => searches.push(query.id),
             }
         }
-        Counters::set(&self.counters.queries, self.queries.len());
+        for id in searches {
+            self.end(&id);
+        }
     }
 
     fn take_members(&mut self) {
@@ -318,7 +326,8 @@ impl Actor {
         }
     }
 
-    /// Gives the disk what it has not, a batch at a time.
+    /// Gives the disk what it has not, a batch at a time: each second at the latest, since what peers
+    /// bring is no event here.
     fn write(&mut self) {
         let shelf = self.swarm.behaviour_mut().shelf();
         Counters::set(&self.counters.records, shelf.records().len());

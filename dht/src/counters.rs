@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// What a table has done since it began, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Values held.
+    /// Values held; this and the next three as of a second ago at most.
     pub records: u64,
     /// Bytes of them.
     pub bytes: u64,

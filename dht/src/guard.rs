@@ -84,6 +84,7 @@ impl Guard {
     /// Asks those relays, all at once, for the value of `key`.
     pub(crate) fn get(&mut self, key: &Key, relays: &[RelayId]) -> QueryId {
         let peers: Vec<_> = relays.iter().filter_map(peer_of).collect();
+        // An insertion sets a bootstrap going, half a second later: it finds nobody to ask.
         for peer in &peers {
             self.kad.add_address(peer, Multiaddr::empty());
         }

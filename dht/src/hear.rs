@@ -10,14 +10,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chacha20::ChaCha20Rng;
-use futures::FutureExt;
 use futures::future::{BoxFuture, Ready, ready};
 use futures::io::{AsyncRead, AsyncWrite};
+use futures::{FutureExt, StreamExt};
 use libp2p_core::muxing::StreamMuxerBox;
 use libp2p_core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p_core::{Multiaddr, Transport};
 use libp2p_identity::PeerId;
-use libp2p_swarm::Swarm;
+use libp2p_kad::Event;
+use libp2p_swarm::{Swarm, SwarmEvent};
 use llarp_core::clock::Clock;
 use llarp_core::crypto::identity::RelayId;
 use llarp_core::link::KnownRelays;
@@ -39,8 +40,8 @@ use crate::table::swarm;
 const OWN: RelayId = RelayId([1; 32]);
 /// The one that it hears.
 const PEER: RelayId = RelayId([2; 32]);
-/// Turns that tasks get: more than any exchange in memory takes.
-const TURNS: usize = 256;
+/// Turns in which nothing is read or written, after which nothing will be.
+const QUIET_TURNS: usize = 16;
 
 /// What a table has made of a peer's streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn hear(rules: Arc<dyn Rules>, streams: Vec<Vec<u8>>) -> Option<Heard> {
     let runtime = Builder::new_current_thread().enable_time().build().ok()?;
     let peer = Memory::new(streams, Vec::new());
     let mut table = Table::new(rules, &peer, runtime.handle().clone())?;
-    runtime.block_on(table.run());
+    runtime.block_on(table.run(&peer, |_| {}));
     let kept = table.swarm.behaviour_mut().shelf().records().len();
     let said = peer.0.lock().unwrap_or_else(PoisonError::into_inner);
     Some(Heard {
@@ -103,11 +104,17 @@ impl Table {
         })
     }
 
-    async fn run(&mut self) {
-        use futures::StreamExt;
-        for _ in 0..TURNS {
-            while self.swarm.next().now_or_never().is_some() {}
+    /// Gives every task its turns until the peer is heard.
+    async fn run(&mut self, peer: &Memory, mut event: impl FnMut(SwarmEvent<Event>)) {
+        let (mut moved, mut quiet) = (0, 0);
+        while quiet < QUIET_TURNS {
+            while let Some(Some(happened)) = self.swarm.next().now_or_never() {
+                event(happened);
+            }
             tokio::task::yield_now().await;
+            let now = peer.moved();
+            quiet = if now == moved { quiet + 1 } else { 0 };
+            moved = now;
         }
     }
 }
@@ -190,6 +197,8 @@ struct Said {
     answers: VecDeque<Vec<u8>>,
     /// What was written to it, by stream.
     written: Vec<Vec<u8>>,
+    /// Bytes that were read of what it says.
+    read: usize,
 }
 
 impl Memory {
@@ -198,7 +207,15 @@ impl Memory {
             asks: asks.into(),
             answers: answers.into(),
             written: Vec::new(),
+            read: 0,
         })))
+    }
+
+    /// Bytes read and written, and streams.
+    fn moved(&self) -> usize {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written: usize = said.written.iter().map(Vec::len).sum();
+        said.read + written + said.written.len()
     }
 
     fn stream(
@@ -254,6 +271,8 @@ impl AsyncRead for MemoryStream {
         let len = buf.len().min(self.unread.len());
         let read = self.unread.drain(..len);
         buf.iter_mut().zip(read).for_each(|(to, from)| *to = from);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.read += len;
         Poll::Ready(Ok(len))
     }
 }
@@ -282,8 +301,7 @@ impl AsyncWrite for MemoryStream {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_kad::{Event, GetRecordOk, QueryResult};
-    use libp2p_swarm::SwarmEvent;
+    use libp2p_kad::{GetRecordOk, QueryResult};
 
     use super::*;
     use crate::names::Key;
@@ -319,12 +337,15 @@ mod tests {
 
     fn varint(mut number: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push((number & 0x7f | 0x80) as u8);
+        loop {
+            let [low, ..] = number.to_le_bytes();
             number >>= 7;
+            if number == 0 {
+                bytes.push(low);
+                return bytes;
+            }
+            bytes.push(low | 0x80);
         }
-        bytes.push(number as u8);
-        bytes
     }
 
     /// A field of bytes.
@@ -429,10 +450,10 @@ mod tests {
     #[test]
     fn whoever_asks_without_end_is_sent_away() {
         let put = message(PUT_VALUE, &[field(2, &KEY), record(b"value", b"")]);
-        let streams = vec![stream(&vec![put; 40]); 16];
+        let streams = vec![stream(&vec![put; 60]); 16];
         let heard = hear(Arc::new(NoZero), streams).unwrap();
         assert!(heard.stats.sent_away > 0);
-        assert!((100..=130).contains(&heard.stats.brought));
+        assert!((512..600).contains(&heard.stats.brought));
     }
 
     #[test]
@@ -445,16 +466,9 @@ mod tests {
         let mut table = Table::new(Arc::new(NoZero), &peer, handle).unwrap();
         let mut events = Vec::new();
         runtime.block_on(async {
-            use futures::StreamExt;
-            for turn in 0..TURNS {
-                if turn == 4 {
-                    table.swarm.behaviour_mut().get(&KEY, &[PEER]);
-                }
-                while let Some(Some(event)) = table.swarm.next().now_or_never() {
-                    events.push(event);
-                }
-                tokio::task::yield_now().await;
-            }
+            table.run(&peer, |_| {}).await;
+            table.swarm.behaviour_mut().get(&KEY, &[PEER]);
+            table.run(&peer, |event| events.push(event)).await;
         });
         let mut found = 0;
         for event in &events {

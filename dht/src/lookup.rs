@@ -87,7 +87,7 @@ mod tests {
         fn judge(&self, _: &Key, value: &[u8], _: u64) -> Result<Judged, Invalid> {
             JUDGED.set(JUDGED.get() + 1);
             match value {
-                [sequence @ 1.., expires] => Ok(Judged {
+                [sequence, expires] if *sequence > 0 => Ok(Judged {
                     order: Order {
                         sequence: u64::from(*sequence),
                         tie: [0; 32],

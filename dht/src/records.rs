@@ -390,7 +390,7 @@ mod tests {
         bytes: 800,
         peer_share: 1,
         owner_records: 8,
-        unwritten: 1000,
+        unwritten: 2000,
     };
 
     fn judged(sequence: u64, owner: u8) -> Judged {
@@ -407,7 +407,15 @@ mod tests {
 
     fn offer(records: &mut Records, key: u8, len: usize, judged: Judged) -> Verdict {
         let value = Bytes::from(vec![key; len]);
-        records.offer([key; 32], &value, judged, PEER, 50)
+        records.offer([key; 32], &value, judged, RelayId([key; 32]), 50)
+    }
+
+    /// The disk takes everything.
+    fn write(records: &mut Records) {
+        let changes: Vec<_> = records.unwritten().collect();
+        for (key, change) in changes {
+            records.written(&key, change);
+        }
     }
 
     /// Keys in the order of their distance, the closest first.
@@ -438,6 +446,7 @@ mod tests {
         for key in keys.iter().rev() {
             let verdict = offer(&mut records, *key, 10, judged(1, *key));
             assert_eq!(verdict, Verdict::Stored, "each is closer than all before");
+            write(&mut records);
         }
         assert_eq!(records.len(), 8);
         assert!(
@@ -471,6 +480,10 @@ mod tests {
             ..SMALL
         };
         let mut records = Records::new(&OWN, bounds);
+        let offer = |records: &mut Records, key: u8, len, judged| {
+            let value = Bytes::from(vec![key; len]);
+            records.offer([key; 32], &value, judged, PEER, 50)
+        };
         for key in 0..2 {
             assert_eq!(offer(&mut records, key, 10, judged(1, 1)), Verdict::Stored);
         }
@@ -492,10 +505,7 @@ mod tests {
         let mut records = Records::new(&OWN, SMALL);
         offer(&mut records, 1, 10, judged(1, 1));
         offer(&mut records, 2, 10, judged(2, 1));
-        let changes: Vec<_> = records.unwritten().collect();
-        for (key, change) in changes {
-            records.written(&key, change);
-        }
+        write(&mut records);
         records.expire(101);
         assert_eq!((records.len(), records.bytes()), (1, 10));
         let unwritten: Vec<_> = records.unwritten().map(|(key, _)| key).collect();

@@ -41,6 +41,10 @@ const PAGE: usize = 256;
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Values that are looked at before one is found that is to be handed on: each costs a pass over all
+/// keepers.
+const DUE_LOOKS: usize = 64;
+
 /// What is to be written, and which changes it is.
 pub(crate) type Unwritten = (Batch, Vec<(Key, u64)>);
 
@@ -194,7 +198,7 @@ impl Shelf {
     /// A value that is to be handed on now, if this relay still is one to keep it.
     pub(crate) fn next_due(&mut self) -> Option<(Key, Bytes)> {
         let unix = self.unix();
-        loop {
+        for _ in 0..DUE_LOOKS {
             let again = self.due(unix);
             let key = self.records.next_due(unix, again)?;
             if self.is_taker(&key)
@@ -203,6 +207,7 @@ impl Shelf {
                 return Some((key, value));
             }
         }
+        None
     }
 
     /// What is to be written, if anything is.
@@ -362,7 +367,7 @@ mod tests {
             Ok(Judged {
                 order: Order {
                     sequence: u64::from(*sequence),
-                    tie: [value.len() as u8; 32],
+                    tie: [*value.last().unwrap_or(&0); 32],
                 },
                 expires: START + 3600 * u64::from(*hours),
                 owner: *key,

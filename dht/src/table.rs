@@ -191,7 +191,8 @@ impl Dht {
         self.counters.stats()
     }
 
-    /// Ends it: values that the disk has not taken are written, links closed, the store let go.
+    /// Ends it: values that the disk has not taken are written, links closed, the store let go. A relay
+    /// that drains does this first, since its endpoint waits for all links to close.
     pub async fn stop(&self) {
         self.stop.notify_one();
         // Never changes: an error says that the other end is gone.

@@ -122,7 +122,7 @@ pub(crate) struct Node {
     pub(crate) endpoint: Endpoint,
     pub(crate) dht: Dht,
     /// What else runs on its socket.
-    pub(crate) relay: Option<Relay>,
+    pub(crate) _relay: Option<Relay>,
 }
 
 impl Node {
@@ -196,7 +196,7 @@ impl Net {
             key,
             endpoint,
             dht,
-            relay: None,
+            _relay: None,
         }
     }
 
@@ -223,7 +223,7 @@ impl Net {
             key,
             endpoint,
             dht,
-            relay: Some(relay),
+            _relay: Some(relay),
         }
     }
 

@@ -60,12 +60,15 @@ pub(crate) fn run(bytes: &[u8]) {
 
 fn varint(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while number >= 0x80 {
-        bytes.push((number % 0x80 + 0x80) as u8);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number /= 0x80;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push((number % 0x80) as u8);
-    bytes
 }
 
 fn field(number: usize, bytes: &[u8]) -> Vec<u8> {

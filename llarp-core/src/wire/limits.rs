@@ -800,10 +800,10 @@ pub const DHT_ARRIVALS: usize = 64;
 
 /// Questions that one relay may ask another at once. A value to be kept counts as four, a forged one
 /// as [`DHT_FORGED_COST`].
-pub const DHT_ASKS: u32 = 512;
+pub const DHT_ASKS: u32 = 2048;
 
-/// And in a second: each costs up to 0.2 ms, so that one relay takes a twentieth of another's core.
-pub const DHT_ASKS_A_SECOND: u32 = 256;
+/// And in a second: each costs up to 0.2 ms, so that one relay takes a tenth of another's core.
+pub const DHT_ASKS_A_SECOND: u32 = 512;
 
 /// What a value counts whose signature is wrong: after eight a relay is not listened to for seconds.
-pub const DHT_FORGED_COST: u32 = 64;
+pub const DHT_FORGED_COST: u32 = 256;
