@@ -8,8 +8,11 @@
 //! Only the *place* in the table is keyed, so that a neighbour cannot aim fingerprints at one place
 //! and make us search.
 
+use std::collections::BTreeMap;
+
 use rand_core::CryptoRng;
 
+use super::LinkId;
 use crate::cell::Body;
 use crate::wire::limits::FILTER_CELLS;
 
@@ -41,11 +44,51 @@ impl PlaceKey {
     }
 }
 
-/// Bytes that all filters of a relay share.
-#[derive(Debug, Clone, Copy)]
+/// Bytes that all filters of a relay share, and of those the ones that the paths over one link may
+/// have: one neighbour's heavy paths leave the windows of others as they are.
+#[derive(Debug)]
 pub(super) struct Budget {
-    pub(super) used: usize,
-    pub(super) max: usize,
+    used: usize,
+    max: usize,
+    link_max: usize,
+    by_link: BTreeMap<LinkId, usize>,
+}
+
+impl Budget {
+    pub(super) const fn new(max: usize, link_max: usize) -> Self {
+        Self {
+            used: 0,
+            max,
+            link_max,
+            by_link: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Grants bytes to a path over `link`, if there are as many or they are its `right`.
+    fn take(&mut self, link: LinkId, bytes: usize, right: bool) -> bool {
+        let held = self.by_link.get(&link).copied().unwrap_or(0);
+        let granted = self.used + bytes <= self.max && held + bytes <= self.link_max;
+        if granted || right {
+            self.used += bytes;
+            self.by_link.insert(link, held + bytes);
+        }
+        granted || right
+    }
+
+    /// A path over `link` is gone, with so many bytes.
+    pub(super) fn give_back(&mut self, link: LinkId, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+        match self.by_link.get_mut(&link) {
+            Some(held) if *held > bytes => *held -= bytes,
+            _ => {
+                self.by_link.remove(&link);
+            }
+        }
+    }
 }
 
 /// The cells of one path and direction, as far back as [`FILTER_CELLS`] at least: two generations,
@@ -72,8 +115,14 @@ enum Found {
 }
 
 impl Filter {
-    /// Whether this is the first time that `body` comes; remembers it.
-    pub(super) fn is_new(&mut self, body: &Body, key: PlaceKey, budget: &mut Budget) -> bool {
+    /// Whether this is the first time that `body` comes; remembers it. Memory for that is `link`'s.
+    pub(super) fn is_new(
+        &mut self,
+        body: &Body,
+        key: PlaceKey,
+        budget: &mut Budget,
+        link: LinkId,
+    ) -> bool {
         let fingerprint = fingerprint(body);
         let young = self.young.find(fingerprint, key);
         if matches!(young, Found::Here) || matches!(self.old.find(fingerprint, key), Found::Here) {
@@ -83,7 +132,7 @@ impl Filter {
             self.young.put(at, fingerprint);
             return true;
         }
-        self.make_room(key, budget);
+        self.make_room(key, budget, link);
         match self.young.find(fingerprint, key) {
             Found::Free(at) => self.young.put(at, fingerprint),
             Found::Here | Found::NoRoom => self.turn_over(),
@@ -97,16 +146,16 @@ impl Filter {
     }
 
     /// Room for one more: a larger table or, without need or memory for one, the next generation.
-    fn make_room(&mut self, key: PlaceKey, budget: &mut Budget) {
+    fn make_room(&mut self, key: PlaceKey, budget: &mut Budget, link: LinkId) {
         if self.young.held >= FILTER_CELLS {
             self.turn_over();
-        } else if self.young.grow_within(budget, key) {
+        } else if self.young.grow_within(budget, link, key) {
             return;
         } else {
             self.turn_over();
         }
         if self.young.slots.is_empty() {
-            self.young.grow_within(budget, key);
+            self.young.grow_within(budget, link, key);
         }
     }
 
@@ -149,13 +198,12 @@ impl Generation {
 
     /// Twice the slots, if there is memory; the smallest table is every path's right, since caps
     /// on paths bound those.
-    fn grow_within(&mut self, budget: &mut Budget, key: PlaceKey) -> bool {
+    fn grow_within(&mut self, budget: &mut Budget, link: LinkId, key: PlaceKey) -> bool {
         let now = self.slots.len();
         let slots = (2 * now).max(SLOTS_MIN);
         let extra = (slots - now) * SLOT_LEN;
-        let granted = now == 0 || budget.used + extra <= budget.max;
+        let granted = budget.take(link, extra, now == 0);
         if granted {
-            budget.used += extra;
             self.grow(slots, key);
         }
         granted
@@ -190,6 +238,8 @@ mod tests {
         PlaceKey::random(&mut ChaCha20Rng::from_seed([1; 32]))
     }
 
+    const LINK: LinkId = LinkId(1);
+
     fn body(head: u64) -> Body {
         let mut body = [0; BODY_LEN];
         body[..8].copy_from_slice(&head.to_le_bytes());
@@ -199,23 +249,26 @@ mod tests {
     #[test]
     fn a_copy_is_known_for_65_536_cells_and_no_fresh_cell_is() {
         let (mut filter, key) = (Filter::default(), key());
-        let mut budget = Budget {
-            used: 0,
-            max: usize::MAX,
-        };
+        let mut budget = Budget::new(usize::MAX, usize::MAX);
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
         let heads: Vec<u64> = (0..300_000).map(|_| rng.next_u64()).collect();
         for (at, head) in heads.iter().enumerate() {
             // False positives: 300,000 × 131,072 / 2⁶⁴ ≈ 2⁻²⁹ for this whole test.
-            assert!(filter.is_new(&body(*head), key, &mut budget), "cell {at}");
+            assert!(
+                filter.is_new(&body(*head), key, &mut budget, LINK),
+                "cell {at}"
+            );
             if at % 7 == 0 {
                 let oldest = heads[at.saturating_sub(FILTER_CELLS - 1)];
-                assert!(!filter.is_new(&body(oldest), key, &mut budget), "{at}");
-                assert!(!filter.is_new(&body(*head), key, &mut budget));
+                assert!(
+                    !filter.is_new(&body(oldest), key, &mut budget, LINK),
+                    "{at}"
+                );
+                assert!(!filter.is_new(&body(*head), key, &mut budget, LINK));
             }
         }
         assert_eq!(filter.bytes(), 2 << 20);
-        assert_eq!(filter.bytes(), budget.used);
+        assert_eq!(filter.bytes(), budget.used());
     }
 
     #[test]
@@ -241,13 +294,37 @@ mod tests {
     #[test]
     fn without_memory_the_window_shrinks_and_the_last_cells_are_still_known() {
         let (mut filter, key) = (Filter::default(), key());
-        let mut budget = Budget { used: 0, max: 0 };
+        let mut budget = Budget::new(0, 0);
         for head in 1..10_000_u64 {
-            assert!(filter.is_new(&body(head), key, &mut budget));
+            assert!(filter.is_new(&body(head), key, &mut budget, LINK));
             let recent = head.saturating_sub(15).max(1);
-            assert!(!filter.is_new(&body(recent), key, &mut budget), "{head}");
+            assert!(
+                !filter.is_new(&body(recent), key, &mut budget, LINK),
+                "{head}"
+            );
         }
         assert_eq!(filter.bytes(), 2 * SLOTS_MIN * SLOT_LEN);
-        assert_eq!(filter.bytes(), budget.used);
+        assert_eq!(filter.bytes(), budget.used());
+    }
+
+    #[test]
+    fn heavy_paths_over_one_link_leave_the_window_of_a_path_over_another() {
+        let key = key();
+        let per_path = 2 * (2 * FILTER_CELLS).next_power_of_two() * SLOT_LEN;
+        let mut budget = Budget::new(3 * per_path, per_path);
+        let (mut heavy, mut more) = (Filter::default(), Filter::default());
+        let (mut other, all) = (Filter::default(), 0..2 * FILTER_CELLS as u64);
+        for head in all.clone() {
+            assert!(heavy.is_new(&body(head + 1), key, &mut budget, LINK));
+            assert!(more.is_new(&body(head + 1), key, &mut budget, LINK));
+        }
+        assert!(budget.used() <= per_path + 2 * SLOTS_MIN * SLOT_LEN);
+        for head in all {
+            assert!(other.is_new(&body(head + 1), key, &mut budget, LinkId(2)));
+        }
+        assert_eq!(other.bytes(), per_path);
+        budget.give_back(LINK, heavy.bytes() + more.bytes());
+        budget.give_back(LinkId(2), other.bytes());
+        assert!(budget.used() == 0 && budget.by_link.is_empty());
     }
 }

@@ -77,7 +77,9 @@ impl Path {
         id: &mut PathId,
         body: &mut Body,
     ) -> Effect {
-        if !self.up_seen.is_new(body, shared.key, &mut shared.budget) {
+        let prev = self.parts.prev().link;
+        let Shared { key, budget } = shared;
+        if !self.up_seen.is_new(body, *key, budget, prev) {
             return Effect::Drop(DropReason::Copy);
         }
         let read = match &mut self.parts {
@@ -115,7 +117,9 @@ impl Path {
         id: &mut PathId,
         body: &mut Body,
     ) -> Effect {
-        if !self.down_seen.is_new(body, shared.key, &mut shared.budget) {
+        let prev = self.parts.prev().link;
+        let Shared { key, budget } = shared;
+        if !self.down_seen.is_new(body, *key, budget, prev) {
             return Effect::Drop(DropReason::Copy);
         }
         let NewPath::Middle { hop, prev, .. } = &mut self.parts else {

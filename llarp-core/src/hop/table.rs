@@ -10,7 +10,7 @@ use super::path::{Effect, Path, Shared, address, parts};
 use super::verdict::{CloseNext, Closing, Counts, DropReason, LinkId, NewPath, PathRef, Verdict};
 use super::{Cell, Millis};
 use crate::cell::{CloseReason, Command, PathId, SealError};
-use crate::wire::limits::FILTER_BYTES_MAX;
+use crate::wire::limits::{FILTER_BYTES_MAX, LINK_FILTER_BYTES_MAX};
 
 /// A relay's paths. Caps on their number are [`BuildAdmission`](super::BuildAdmission)'s.
 pub struct PathTable {
@@ -67,10 +67,7 @@ impl PathTable {
         Self {
             shared: Shared {
                 key: PlaceKey::random(rng),
-                budget: Budget {
-                    used: 0,
-                    max: FILTER_BYTES_MAX,
-                },
+                budget: Budget::new(FILTER_BYTES_MAX, LINK_FILTER_BYTES_MAX),
             },
             ids: HashMap::default(),
             slab: Vec::new(),
@@ -249,6 +246,18 @@ impl PathTable {
         })
     }
 
+    /// All paths, each with whether it ends here.
+    #[must_use]
+    pub fn paths(&self) -> Vec<(PathRef, bool)> {
+        let indexes = self.by_due.iter().map(|(_, index)| *index);
+        let paths = indexes.filter_map(|index| self.path_ref(index));
+        let ends_here = |path| {
+            self.get(path)
+                .is_some_and(|path| path.parts.next().is_none())
+        };
+        paths.map(|path| (path, ends_here(path))).collect()
+    }
+
     /// The link over which a path's cells come up and go down.
     #[must_use]
     pub fn prev(&self, path: PathRef) -> Option<LinkId> {
@@ -283,7 +292,7 @@ impl PathTable {
     /// Bytes that duplicate filters hold.
     #[must_use]
     pub const fn filter_bytes(&self) -> usize {
-        self.shared.budget.used
+        self.shared.budget.used()
     }
 
     fn close_silently(&mut self, path: PathRef, reason: CloseReason) -> Option<Closing> {
@@ -318,7 +327,8 @@ impl PathTable {
             self.by_link.remove(&(side.link, path.index));
             self.ids.remove(&side.ours);
         }
-        self.shared.budget.used -= removed.filter_bytes();
+        let prev = removed.parts.prev().link;
+        self.shared.budget.give_back(prev, removed.filter_bytes());
         self.free.push(path.index);
         Some(removed)
     }

@@ -89,6 +89,10 @@ pub const FILTER_CELLS: usize = 65_536;
 /// ways, each with 4 MiB. Above it filters stop growing and remember fewer cells.
 pub const FILTER_BYTES_MAX: usize = 512 << 20;
 
+/// Bytes that the duplicate filters of the paths over one link may hold: an eighth of
+/// [`FILTER_BYTES_MAX`], 16 paths at full rate both ways.
+pub const LINK_FILTER_BYTES_MAX: usize = FILTER_BYTES_MAX / 8;
+
 /// Paths of a relay: 64 MiB of keys and windows at 4 KiB each.
 pub const RELAY_PATHS_MAX: usize = 16_384;
 
@@ -163,8 +167,9 @@ pub const UNKNOWN_CELLS_PER_SECOND: u64 = 1000;
 /// honest machine sends one.
 pub const WRONG_LENGTHS_AT_ONCE: u64 = 64;
 
-/// Cells waiting at a relay above which it sheds builds: half of one link's queue.
-pub const SHED_QUEUED_CELLS: usize = QUEUE_LINK_CELLS / 2;
+/// Cells waiting at a relay, for links that take cells, above which it sheds builds: half of what it
+/// holds at all, which is four times what the clients of one network can make it hold.
+pub const SHED_QUEUED_CELLS: usize = QUEUED_CELLS_MAX / 2;
 
 /// Cells that wait for a link in the order of their arrival before fairness sets in: 4 ms at
 /// 2.5 MB/s, which a bulk path costs all others.
@@ -175,6 +180,25 @@ pub const QUEUE_PATH_CELLS: usize = 512;
 
 /// Cells of all paths that wait for a link: 10.7 MB.
 pub const QUEUE_LINK_CELLS: usize = 8192;
+
+/// Cells waiting at a relay for all links together: 123 MiB, twelve links whose queues are full.
+/// Above it the fullest links lose cells.
+pub const QUEUED_CELLS_MAX: usize = 98_304;
+
+/// Cells waiting for all clients of one network (an IPv4 /24, an IPv6 /48): an eighth of
+/// [`QUEUED_CELLS_MAX`], and one and a half queues of one link.
+pub const NETWORK_QUEUED_CELLS_MAX: usize = QUEUED_CELLS_MAX / 8;
+
+/// Cells that the fullest link loses at once when too many wait, at most: it is searched for among
+/// thousands, so that each search must make room for many.
+pub const QUEUE_CUT_CELLS: usize = 256;
+
+/// Cells a second below which a link on which cells wait does not move: 5 KB/s.
+pub const QUEUE_CELLS_PER_SECOND_MIN: usize = 4;
+
+/// How long a link on which cells wait may stand still, in milliseconds: longer than it takes a
+/// client to find its path dead. Then a client's link is closed, and a relay's loses what waits.
+pub const QUEUE_STILL_MILLIS: u64 = 5_000;
 
 /// Path ids in one message that closes paths: 4 KiB.
 pub const CLOSE_IDS_MAX: usize = 512;
@@ -364,6 +388,18 @@ pub const TUNNELS_PER_PATH: usize = 4;
 /// Tunnels that a callee keeps over one link: a quarter of [`TUNNELS_MAX`]. A relay's neighbour carries
 /// many clients, but no neighbour carries all.
 pub const TUNNELS_PER_LINK: usize = TUNNELS_MAX / 4;
+
+/// Tunnels that a callee keeps for clients of one network (an IPv4 /24, an IPv6 /48) that are linked
+/// to it themselves: an eighth of [`TUNNELS_MAX`]. Whoever comes over three relays is none of these.
+pub const TUNNELS_PER_NETWORK: usize = TUNNELS_MAX / 8;
+
+/// How long a tunnel has no stream before it gives way to another when a callee has
+/// [`TUNNELS_MAX`]: as long as its caller may take to name a service.
+pub const TUNNEL_UNUSED_TIME: Duration = STREAM_HEAD_TIME;
+
+/// Handshakes of tunnels under way for clients of one network that are linked to the callee: an
+/// eighth of [`TUNNEL_HANDSHAKES_MAX`].
+pub const TUNNEL_HANDSHAKES_PER_NETWORK: usize = TUNNEL_HANDSHAKES_MAX / 8;
 
 /// Handshakes of tunnels under way over one link: a quarter of [`TUNNEL_HANDSHAKES_MAX`].
 pub const TUNNEL_HANDSHAKES_PER_LINK: usize = TUNNEL_HANDSHAKES_MAX / 4;
