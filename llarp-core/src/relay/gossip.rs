@@ -53,7 +53,7 @@ pub(super) struct Gossip {
     addresses: Addresses,
     family: Option<Family>,
     capacity: u32,
-    ring: Mutex<KeyRing>,
+    ring: Arc<Mutex<KeyRing>>,
     /// Whether the operator was told so.
     is_excluded: AtomicBool,
     /// Whether others have been heard since the start, or need not be: they may know key sets of this
@@ -85,7 +85,7 @@ impl Gossip {
             has_heard: AtomicBool::new(registered.ring.found()),
             heard: Arc::default(),
             has_lost_keys: AtomicBool::new(false),
-            ring: Mutex::new(registered.ring),
+            ring: Arc::new(Mutex::new(registered.ring)),
             is_excluded: AtomicBool::new(false),
         }
     }
@@ -187,7 +187,7 @@ pub(super) async fn keep_keys(shared: Weak<Shared>) {
             let Some(gossip) = &shared.gossip else {
                 return;
             };
-            shared.turn_keys(gossip);
+            shared.turn_keys(gossip).await;
             let now = shared.clock.unix().as_secs();
             gossip.announce(shared.id, now);
             gossip.view.expire();
@@ -254,20 +254,29 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
 }
 
 impl Shared {
-    fn turn_keys(&self, gossip: &Gossip) {
+    /// Turns the ring where handshakes run: it waits for the disk, and draws keys. Cells do not wait for
+    /// it.
+    async fn turn_keys(&self, gossip: &Gossip) {
         let now = self.clock.unix().as_secs();
         if gossip.view.is_far_ahead() {
             // More likely the clock than the registry: what a wrong one erases is gone.
             return;
         }
-        let mut ring = lock(&gossip.ring);
-        match ring.turn(now, &mut self.fork_rng()) {
-            Ok(false) => (),
-            Ok(true) => *lock(&self.onion) = ring.secrets().into(),
-            Err(error) => {
-                *lock(&self.onion) = ring.secrets().into();
-                warn!(%error, "onion keys cannot be kept or erased; it is tried again");
+        let (ring, mut rng) = (Arc::clone(&gossip.ring), self.fork_rng());
+        let turn = move || {
+            let mut ring = lock(&ring);
+            match ring.turn(now, &mut rng) {
+                Ok(false) => (None, None),
+                Ok(true) => (Some(ring.secrets()), None),
+                Err(error) => (Some(ring.secrets()), Some(error)),
             }
+        };
+        let (secrets, error) = self.run(turn).await;
+        if let Some(secrets) = secrets {
+            *lock(&self.onion) = secrets.into();
+        }
+        if let Some(error) = error {
+            warn!(%error, "onion keys cannot be kept or erased; it is tried again");
         }
     }
 
