@@ -12,6 +12,7 @@ mod guards;
 mod hostile_cells;
 mod layering;
 mod liars;
+mod links;
 mod logs;
 mod loopback;
 mod mutated_inputs;
