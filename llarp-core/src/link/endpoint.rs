@@ -167,7 +167,7 @@ impl Shared {
             link.close(CloseCode::Evicted);
         }
         if let (Role::Relay { .. }, Peer::Relay(relay)) = (&self.config.role, peer) {
-            self.knocks().is_home(relay, from);
+            self.knocks().note_home(relay, from);
         }
         let ended = Arc::clone(&link.shared.ended);
         tokio::spawn(Arc::clone(self).forget_when_closed(id, quic.clone(), ended));

@@ -102,7 +102,7 @@ impl Knocks {
     }
 
     /// `relay` has proven its key from `source`: that is where it dials from next time, too.
-    pub(super) fn is_home(&mut self, relay: RelayId, source: Source) {
+    pub(super) fn note_home(&mut self, relay: RelayId, source: Source) {
         self.homes.note(relay, source);
     }
 
@@ -155,18 +155,23 @@ impl Knocks {
     }
 }
 
-/// What each has taken of late.
+/// What each has taken of late. Who has all of it back is forgotten: addresses are not kept.
 #[derive(Debug)]
 struct Shares {
     pace: Pace,
     taken: BTreeMap<Source, Taken>,
+    swept: Duration,
 }
+
+/// How often those are forgotten who have all of their share back, while others knock.
+const SWEEP: Duration = Duration::from_secs(10);
 
 impl Shares {
     const fn new(pace: Pace) -> Self {
         Self {
             pace,
             taken: BTreeMap::new(),
+            swept: Duration::ZERO,
         }
     }
 
@@ -176,7 +181,8 @@ impl Shares {
     }
 
     fn set(&mut self, whose: Source, taken: Taken, now: Duration) {
-        if self.taken.len() >= KNOCKERS_SWEPT {
+        if self.taken.len() >= KNOCKERS_SWEPT || self.swept + SWEEP <= now {
+            self.swept = now;
             self.taken.retain(|_, taken| !taken.is_back(now));
         }
         self.taken.insert(whose, taken);

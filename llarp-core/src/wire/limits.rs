@@ -333,8 +333,8 @@ pub const NETWORK_HANDSHAKES_A_SECOND: u32 = 10;
 /// The same at once: half of [`HANDSHAKES_AT_ONCE`].
 pub const NETWORK_HANDSHAKES_AT_ONCE: u32 = 32;
 
-/// Sources, and networks, whose handshakes are remembered before those are forgotten that have all of
-/// their share back: in the 8 s that a source needs for it, strangers and relays begin 2900.
+/// Sources, and networks, whose handshakes are remembered, before those are forgotten at once that have
+/// all of their share back: in the 8 s that a source needs for it, strangers and relays begin 2900.
 pub const KNOCKERS_SWEPT: usize = 4096;
 
 /// Bytes that QUIC buffers for a handshake before we look at it: the rest of a hybrid ClientHello.

@@ -127,7 +127,7 @@ fn all_strangers_together_have_a_pace_and_relays_that_were_here_have_their_own()
     };
     let homes = |n: u8| from(n, 1);
     for n in 0..200 {
-        door.0.is_home(relay(n), homes(n));
+        door.0.note_home(relay(n), homes(n));
     }
     let flood = || of_networks(3000, 500);
     assert_eq!(door.welcomed(NOW, flood()), all.at_once);
@@ -148,15 +148,15 @@ fn all_strangers_together_have_a_pace_and_relays_that_were_here_have_their_own()
 fn a_relays_key_makes_one_source_a_relays_and_no_more() {
     let mut door = Door::new();
     for n in 0..=255 {
-        door.0.is_home(relay(1), from(7, n));
+        door.0.note_home(relay(1), from(7, n));
     }
     assert!(door.welcomed(NOW, of_networks(3000, 500)) > 0);
     let homes = (0..=255).filter(|n| door.knock(NOW, from(7, *n), true) == Verdict::Welcome);
     assert_eq!(homes.collect::<Vec<_>>(), [255]);
     // A second relay there does not take it away from the first when it leaves.
-    door.0.is_home(relay(2), from(7, 255));
-    door.0.is_home(relay(2), from(8, 1));
-    door.0.is_home(relay(1), from(7, 255));
+    door.0.note_home(relay(2), from(7, 255));
+    door.0.note_home(relay(2), from(8, 1));
+    door.0.note_home(relay(1), from(7, 255));
     assert!(door.0.homes.has(from(7, 255)) && door.0.homes.has(from(8, 1)));
 }
 
@@ -179,5 +179,8 @@ fn what_is_remembered_of_those_who_knocked_is_bounded_and_passes() {
         let held = door.0.sources.taken.len().max(door.0.networks.taken.len());
         assert!(held <= KNOCKERS_SWEPT, "{held}");
     }
+    let (later, last) = (NOW + 700 * SECOND, from(2, 1));
+    assert_eq!(door.knock(later, last, true), Verdict::Welcome);
+    assert!(door.0.sources.taken.keys().eq([&last]));
     assert!(door.0.under_way_from.is_empty());
 }
