@@ -30,7 +30,7 @@ const IDLE_PATHS: usize = 500;
 const IDLE_LINKS: usize = 200;
 /// Links from one loopback address: a relay lets no source have many.
 const LINKS_FROM_ONE: usize = 50;
-/// A relay takes no more than 250 handshakes a second.
+/// A relay takes no more than 200 handshakes a second.
 const LINK_PACE: Duration = Duration::from_millis(10);
 /// A relay starts no more than 20 builds a second over a client's link.
 const BUILD_PACE: Duration = Duration::from_millis(60);

@@ -1,7 +1,7 @@
 //! Whose handshake goes on, whose address must be proven first, who is refused. Pure: no socket, and
 //! the time is an argument.
 //!
-//! A handshake costs a third of a millisecond of the thread that moves cells, so that there is a pace
+//! A handshake costs half a millisecond of the thread that moves cells, so that there is a pace
 //! for them all, and shares of it. An address that is not proven counts for nobody's share: a forger
 //! would lock out whom it names.
 //!

@@ -289,7 +289,7 @@ pub const LINKS_PER_NETWORK: usize = LINKS_MAX / 8;
 /// three times what is bounded for a link.
 pub const LINKS_PER_RELAY: usize = 2;
 
-/// Handshakes under way at a relay: 80 ms of one core. How many there may be a second is bounded below.
+/// Handshakes under way at a relay. How many may begin in a second is bounded below.
 pub const HANDSHAKES_MAX: usize = 256;
 
 /// Handshakes under way above which a stranger must show first that its address is its own.
@@ -298,26 +298,26 @@ pub const HANDSHAKES_UNPROVEN: usize = 32;
 /// Handshakes under way from one source.
 pub const HANDSHAKES_PER_SOURCE: usize = 16;
 
-/// Handshakes a second with strangers whose addresses are proven. One takes 0.31 ms of the thread that
-/// moves cells: with the other two paces 250 + 50 + 100 a second are 12 % of it. Those of a relay's 4096
-/// links who come back after its restart have theirs within 17 s.
-pub const HANDSHAKES_A_SECOND: u32 = 250;
+/// Handshakes a second with strangers whose addresses are proven. One takes 0.4 to 0.6 ms of the thread
+/// that moves cells (`bench links`): with the unproven 200 + 40 a second are 10 to 14 % of it, and with
+/// the relays' 60 at most 17 %. The owners of a relay's 4096 links are back 21 s after its restart.
+pub const HANDSHAKES_A_SECOND: u32 = 200;
 
-/// The same at once: 20 ms, for which cells wait.
+/// The same at once: 26 to 38 ms, for which cells wait.
 pub const HANDSHAKES_AT_ONCE: u32 = 64;
 
 /// Handshakes a second for which no address is proven, of all together: more come to no relay in quiet
 /// times. Above it a proof costs a round trip, and no stranger's share.
-pub const HANDSHAKES_UNPROVEN_A_SECOND: u32 = 50;
+pub const HANDSHAKES_UNPROVEN_A_SECOND: u32 = 40;
 
 /// The same at once: those that may be under way ([`HANDSHAKES_UNPROVEN`]).
 pub const HANDSHAKES_UNPROVEN_AT_ONCE: u32 = 32;
 
 /// Handshakes a second from where relays have proven their keys, which no stranger can use up. What is
 /// above it counts as strangers'. Relays dial each other once, and keep the link.
-pub const RELAY_HANDSHAKES_A_SECOND: u32 = 100;
+pub const RELAY_HANDSHAKES_A_SECOND: u32 = 60;
 
-/// The same at once: 10 ms.
+/// The same at once: half of the strangers'.
 pub const RELAY_HANDSHAKES_AT_ONCE: u32 = 32;
 
 /// Handshakes a second from one source: its [`LINKS_PER_SOURCE`] come back within half a minute.
@@ -326,7 +326,7 @@ pub const SOURCE_HANDSHAKES_A_SECOND: u32 = 2;
 /// The same at once: those that may be under way ([`HANDSHAKES_PER_SOURCE`]).
 pub const SOURCE_HANDSHAKES_AT_ONCE: u32 = 16;
 
-/// Handshakes a second from one network: a 25th of [`HANDSHAKES_A_SECOND`]. Its [`LINKS_PER_NETWORK`]
+/// Handshakes a second from one network: a 20th of [`HANDSHAKES_A_SECOND`]. Its [`LINKS_PER_NETWORK`]
 /// come back within a minute.
 pub const NETWORK_HANDSHAKES_A_SECOND: u32 = 10;
 
@@ -334,7 +334,7 @@ pub const NETWORK_HANDSHAKES_A_SECOND: u32 = 10;
 pub const NETWORK_HANDSHAKES_AT_ONCE: u32 = 32;
 
 /// Sources, and networks, whose handshakes are remembered, before those are forgotten at once that have
-/// all of their share back: in the 8 s that a source needs for it, strangers and relays begin 2900.
+/// all of their share back: in the 8 s that a source needs for it, strangers and relays begin 2200.
 pub const KNOCKERS_SWEPT: usize = 4096;
 
 /// Bytes that QUIC buffers for a handshake before we look at it: the rest of a hybrid ClientHello.
