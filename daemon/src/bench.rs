@@ -4,6 +4,7 @@
 //! with the least and the greatest beside it.
 
 pub mod directory;
+pub mod links;
 mod measure;
 pub mod path;
 mod process;

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::directory::{self, DirectoryBenchError, network};
 use crate::bench::path::{self, BenchError};
+use crate::bench::{Report, links};
 use crate::place::FamilyName;
 use crate::sources::Source;
 use crate::{demo, registry, relay};
@@ -69,6 +70,15 @@ enum Bench {
         /// Size of a transfer; one path carries no more than 1.2 GiB each way.
         #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1000))]
         mib: u64,
+    },
+    /// Handshakes of links: what one costs a relay, and what a flood of them takes.
+    Links {
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Repetitions; a figure is their median.
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        reps: u16,
     },
     /// The directory: bytes, CPU and times of clients and relays, by the size of the network.
     Directory {
@@ -150,6 +160,10 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> ExitCode {
             );
             ("bench", ran.map_err(|error| error.to_string()))
         }
+        Command::Bench(Bench::Links { json, reps }) => {
+            let ran = bench_links(json, reps.into(), out);
+            ("bench", ran.map_err(|error| error.to_string()))
+        }
         Command::Bench(Bench::Directory { json, reps, relays }) => {
             let ran = bench_directory(json, reps.into(), &relays, out);
             ("bench", ran.map_err(|error| error.to_string()))
@@ -183,12 +197,20 @@ fn run_registry(command: registry::args::RegistryCommand, out: &mut dyn Write) -
 
 fn bench_path(json: bool, options: path::Options, out: &mut dyn Write) -> Result<(), BenchError> {
     let report = path::run(options, &mut std::io::stderr())?;
+    Ok(write_report(&report, json, out)?)
+}
+
+fn bench_links(json: bool, reps: usize, out: &mut dyn Write) -> Result<(), BenchError> {
+    let report = links::run(reps, &mut std::io::stderr())?;
+    Ok(write_report(&report, json, out)?)
+}
+
+fn write_report(report: &Report, json: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if json {
-        report.write_json(out)?;
+        report.write_json(out)
     } else {
-        report.write_table(out)?;
+        report.write_table(out)
     }
-    Ok(())
 }
 
 fn bench_directory(

@@ -18,7 +18,7 @@ use llarp_core::clock::Clock;
 use llarp_core::crypto::identity::{KeyKind, RelayId, SecretKey, decode_key_file, encode_key_file};
 use llarp_core::crypto::secret::Secret;
 use llarp_core::directory::{DirectoryService, NetworkView, OpenError};
-use llarp_core::link::{Endpoint, EndpointConfig, Role};
+use llarp_core::link::{Endpoint, EndpointConfig, KnockCounts, Role};
 use llarp_core::registry::Unfit;
 use llarp_core::registry::directory::Trust;
 use llarp_core::relay::{Handshakes, KeyRing, Registered, Relay, RelayConfig, StartError, Stats};
@@ -344,14 +344,15 @@ async fn answer_stdin(relay: &Relay, view: &NetworkView, out: &mut dyn Write) ->
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         if line == "stats" {
-            writeln!(out, "{}", stats_json(&relay.stats(), view))?;
+            let knocks = relay.endpoint().knocks();
+            writeln!(out, "{}", stats_json(&relay.stats(), &knocks, view))?;
             out.flush()?;
         }
     }
     Ok(())
 }
 
-fn stats_json(stats: &Stats, view: &NetworkView) -> Value {
+fn stats_json(stats: &Stats, knocks: &KnockCounts, view: &NetworkView) -> Value {
     json!({
         "forwarded": stats.forwarded,
         "answered": stats.answered,
@@ -366,6 +367,9 @@ fn stats_json(stats: &Stats, view: &NetworkView) -> Value {
         "links": stats.links,
         "paths": stats.paths,
         "queued": stats.queued,
+        "handshakes": knocks.welcomed,
+        "handshakes_to_prove": knocks.to_prove,
+        "handshakes_refused": knocks.refused,
         "members": view.members().len(),
         "known": view.relays(Trust::Held).len(),
     })

@@ -9,8 +9,9 @@
 //!  ┌────────────┴────────────┐
 //!  │ Endpoint                │ dial(relay id, address) ──▶ Link ─┐
 //!  │ TLS: raw key = relay id │                                  │ cells     1312 bytes, unordered
-//!  │ Table: who, from where  │ serve(handlers) ──▶ Link ─────────┤ requests  kind ‖ body → reply
-//!  └─────────────────────────┘  by protocol (ALPN)               ┘ close(code), closed()
+//!  │ Knocks: who may come in │ serve(handlers) ──▶ Link ─────────┤ requests  kind ‖ body → reply
+//!  │ Table: who has to go    │  by protocol (ALPN)               ┘ close(code), closed()
+//!  └─────────────────────────┘
 //! ```
 //!
 //! Everything runs in a tokio runtime and takes the time from it, so that tests can pause it.
@@ -34,8 +35,11 @@ mod connection;
 mod dial;
 mod endpoint;
 mod error;
+mod knocks;
 mod narrow;
+mod origin;
 mod outlet;
+mod pace;
 mod quic;
 mod redial;
 mod request;
@@ -51,8 +55,10 @@ pub use endpoint::Endpoint;
 pub use error::{
     CloseCode, DialError, LinkClosed, RecvError, Remedy, RequestError, SendError, StartError,
 };
+pub use knocks::KnockCounts;
+pub(crate) use origin::network;
 pub(crate) use outlet::until;
 pub use outlet::{Carriage, Outlet, Waiting};
+pub use pace::Pace;
 pub use redial::Redialer;
 pub use request::{IncomingRequest, parse_reply, parse_request};
-pub(crate) use table::network;

@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use llarp_core::link::{
-    CloseCode, DialError, Endpoint, EndpointConfig, Limits, LinkClosed, RecvError,
+    CloseCode, DialError, Endpoint, EndpointConfig, KnockCounts, Limits, Link, LinkClosed,
+    RecvError, Remedy,
 };
 use tokio::time::Instant;
 
@@ -52,6 +53,24 @@ async fn strangers_cannot_push_a_relay_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_third_link_of_a_relay_costs_its_own_oldest_and_nobody_elses() {
+    let net = Net::new();
+    let relay = net.relay(1, &[2, 3]);
+    let _accepted = serve(&relay);
+    let other = net.relay(3, &[]).dial(&id(1), at(1)).await.unwrap();
+    let greedy = net.relay(2, &[]);
+    let mut links = Vec::new();
+    for _ in 0..6 {
+        links.push(greedy.dial(&id(1), at(1)).await.unwrap());
+        settle().await;
+    }
+    let evicted = Some(LinkClosed::Peer(CloseCode::Evicted));
+    let ends: Vec<_> = links.iter().map(Link::close_reason).collect();
+    assert_eq!(ends, [evicted, evicted, evicted, evicted, None, None]);
+    assert_eq!((other.close_reason(), relay.links()), (None, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_source_gets_so_many_links() {
     let net = Net::new();
     let relay = net.endpoint(1, limited(|limits| limits.links_per_source = 2));
@@ -81,6 +100,38 @@ async fn under_load_an_address_is_proven_first_and_a_full_relay_refuses() {
     let _accepted = serve(&full);
     let refused = net.client(11).dial(&id(1), at(1)).await.unwrap_err();
     assert_eq!(refused, DialError::Refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dials_too_often_proves_its_address_and_is_then_refused() {
+    let net = Net::new();
+    let relay = net.endpoint(
+        1,
+        limited(|limits| {
+            limits.handshake_pace_unproven.at_once = 2;
+            limits.handshake_pace_per_source.at_once = 3;
+        }),
+    );
+    let _accepted = serve(&relay);
+    let client = net.client(11);
+    for _ in 0..5 {
+        drop(client.dial(&id(1), at(1)).await.unwrap());
+    }
+    let refused = client.dial(&id(1), at(1)).await.unwrap_err();
+    assert_eq!(
+        (refused, refused.remedy()),
+        (DialError::Refused, Remedy::RetryLater)
+    );
+    let counts = KnockCounts {
+        welcomed: 5,
+        to_prove: 4,
+        refused: 1,
+    };
+    assert_eq!(relay.knocks(), counts);
+    let other = net.client(12).dial(&id(1), at(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let again = client.dial(&id(1), at(1)).await.unwrap();
+    assert_eq!((other.close_reason(), again.close_reason()), (None, None));
 }
 
 #[tokio::test(start_paused = true)]

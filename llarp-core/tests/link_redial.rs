@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use llarp_core::link::{Backoff, CloseCode, DialError, Protocol, Redialer};
+use llarp_core::link::{Backoff, CloseCode, DialError, Endpoint, LinkClosed, Protocol, Redialer};
 use llarp_core::wire::limits::{BACKOFF_BASE, BACKOFF_CAP};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
@@ -105,4 +105,66 @@ async fn a_relay_that_fails_is_left_alone_for_a_while() {
     let _accepted = serve(&relay);
     redialer.forgive(&id(1)).await;
     redialer.link(&id(1), at(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_is_refused_after_its_handshake_waits_longer_each_time() {
+    let net = Net::new();
+    // It knows nobody, so that no relay is let in.
+    let relay = net.relay(1, &[]);
+    let _accepted = serve(&relay);
+    let unknown = net.relay(2, &[]);
+    let redialer = Redialer::new(unknown, Protocol::CELLS, ChaCha20Rng::seed_from_u64(7));
+    let (mut dials, mut waited) = (0, Duration::ZERO);
+    while dials < 12 {
+        match redialer.link(&id(1), at(1)).await {
+            Ok(link) => {
+                dials += 1;
+                assert_eq!(link.closed().await, LinkClosed::NotAdmitted);
+            }
+            Err(DialError::BackingOff { retry_after }) => {
+                waited += retry_after;
+                tokio::time::sleep(retry_after).await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(waited > Duration::from_secs(60), "{waited:?}");
+    assert_eq!(relay.knocks().welcomed, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_relays_that_dial_each_other_at_once_keep_both_links() {
+    let net = Net::new();
+    let (one, two) = (net.relay(1, &[2]), net.relay(2, &[1]));
+    let (mut by_one, mut by_two) = (serve(&one), serve(&two));
+    let redialer = |endpoint: &Endpoint, seed| {
+        let rng = ChaCha20Rng::seed_from_u64(seed);
+        Redialer::new(endpoint.clone(), Protocol::CELLS, rng)
+    };
+    let (from_one, from_two) = (redialer(&one, 1), redialer(&two, 2));
+    let (id_one, id_two) = (id(1), id(2));
+    let dials = || async {
+        let (there, back) =
+            tokio::join!(from_one.link(&id_two, at(2)), from_two.link(&id_one, at(1)));
+        (there.unwrap(), back.unwrap())
+    };
+    let (there, back) = dials().await;
+    let (seen_back, seen_there) = (by_one.recv().await.unwrap(), by_two.recv().await.unwrap());
+    for _ in 0..20 {
+        for (sender, receiver) in [
+            (&there, &seen_there),
+            (&seen_there, &there),
+            (&back, &seen_back),
+            (&seen_back, &back),
+        ] {
+            sender.send_cell(vec![7; 1312].into()).unwrap();
+            assert_eq!(receiver.recv_cell().await.unwrap(), vec![7; 1312]);
+        }
+        assert_eq!((one.links(), two.links()), (2, 2));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let _ = dials().await;
+    }
+    assert_eq!((one.knocks().welcomed, two.knocks().welcomed), (1, 1));
+    assert!(by_one.try_recv().is_err() && by_two.try_recv().is_err());
 }

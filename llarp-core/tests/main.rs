@@ -44,6 +44,8 @@ mod registry_ledger;
 mod registry_snapshot;
 mod registry_support;
 #[cfg(feature = "net")]
+mod relay_keys;
+#[cfg(feature = "net")]
 mod relay_net;
 #[cfg(feature = "net")]
 mod relay_paths;

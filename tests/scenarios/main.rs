@@ -14,6 +14,7 @@ mod hostile_cells;
 mod introsets;
 mod layering;
 mod liars;
+mod links;
 mod logs;
 mod loopback;
 mod mutated_inputs;

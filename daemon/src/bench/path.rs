@@ -30,6 +30,8 @@ const IDLE_PATHS: usize = 500;
 const IDLE_LINKS: usize = 200;
 /// Links from one loopback address: a relay lets no source have many.
 const LINKS_FROM_ONE: usize = 50;
+/// A relay takes no more than 200 handshakes a second.
+const LINK_PACE: Duration = Duration::from_millis(10);
 /// A relay starts no more than 20 builds a second over a client's link.
 const BUILD_PACE: Duration = Duration::from_millis(60);
 /// Clients that hold the idle paths: a relay lets none have more than 256 over a link.
@@ -280,6 +282,7 @@ async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
         let endpoint = Endpoint::bind(config, SocketAddr::from((from, 0)))?;
         for _ in 0..LINKS_FROM_ONE {
             links.push(endpoint.dial(&relay, address).await?);
+            tokio::time::sleep(LINK_PACE).await;
         }
         endpoints.push(endpoint);
         from = Ipv4Addr::from(u32::from(from) + 1);

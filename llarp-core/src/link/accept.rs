@@ -14,8 +14,10 @@ use super::config::{Protocol, Role};
 use super::connection::{Link, Peer};
 use super::endpoint::{Endpoint, Shared};
 use super::error::{CloseCode, StartError};
+use super::knocks::Verdict;
+use super::origin::{Source, source};
 use super::quic::{self, Width};
-use super::table::{Rank, Source, Verdict, source};
+use super::table::Rank;
 use super::tls;
 use crate::wire::limits::HANDSHAKE_TIME;
 
@@ -125,7 +127,7 @@ impl Door {
         }
         let from = source(incoming.remote_address().ip());
         let proven = incoming.remote_address_validated();
-        let verdict = self.shared.table().begin_handshake(from, proven);
+        let verdict = self.shared.knock(from, proven);
         match verdict {
             Verdict::Refuse => incoming.refuse(),
             Verdict::Prove => {
@@ -164,7 +166,7 @@ impl Door {
         };
         let rank = match peer {
             Peer::Anonymous => Rank::Anonymous,
-            Peer::Relay(_) => Rank::Relay,
+            Peer::Relay(relay) => Rank::Relay(relay),
         };
         let link = Lane::open(quic, width)
             .filter(|_| !*self.shared.draining.borrow())
@@ -181,7 +183,7 @@ struct Handshake(Arc<Shared>, Source);
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.0.table().end_handshake(self.1);
+        self.0.knocks().end(self.1);
     }
 }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::pace::Pace;
 use crate::crypto::hash::{NetworkId, hash, label};
 use crate::crypto::identity::{RelayId, SecretKey};
 use crate::crypto::secret::Secret;
@@ -75,12 +76,24 @@ pub struct Limits {
     pub links_per_source: usize,
     /// Anonymous links from one network at a time.
     pub links_per_network: usize,
+    /// Accepted links of one relay at a time.
+    pub links_per_relay: usize,
     /// Handshakes at a time.
     pub handshakes: usize,
     /// Handshakes at a time above which an address must be proven first (QUIC Retry).
     pub handshakes_unproven: usize,
     /// Handshakes from one source at a time.
     pub handshakes_per_source: usize,
+    /// Handshakes with addresses that are not proven.
+    pub handshake_pace_unproven: Pace,
+    /// Handshakes of all strangers with proven addresses.
+    pub handshake_pace: Pace,
+    /// Handshakes from sources where relays have proven their keys, before they count as strangers'.
+    pub handshake_pace_relays: Pace,
+    /// Handshakes from one source.
+    pub handshake_pace_per_source: Pace,
+    /// Handshakes from one network.
+    pub handshake_pace_per_network: Pace,
 }
 
 impl Default for Limits {
@@ -89,9 +102,30 @@ impl Default for Limits {
             links: limits::LINKS_MAX,
             links_per_source: limits::LINKS_PER_SOURCE,
             links_per_network: limits::LINKS_PER_NETWORK,
+            links_per_relay: limits::LINKS_PER_RELAY,
             handshakes: limits::HANDSHAKES_MAX,
             handshakes_unproven: limits::HANDSHAKES_UNPROVEN,
             handshakes_per_source: limits::HANDSHAKES_PER_SOURCE,
+            handshake_pace_unproven: Pace {
+                at_once: limits::HANDSHAKES_UNPROVEN_AT_ONCE,
+                per_second: limits::HANDSHAKES_UNPROVEN_A_SECOND,
+            },
+            handshake_pace: Pace {
+                at_once: limits::HANDSHAKES_AT_ONCE,
+                per_second: limits::HANDSHAKES_A_SECOND,
+            },
+            handshake_pace_relays: Pace {
+                at_once: limits::RELAY_HANDSHAKES_AT_ONCE,
+                per_second: limits::RELAY_HANDSHAKES_A_SECOND,
+            },
+            handshake_pace_per_source: Pace {
+                at_once: limits::SOURCE_HANDSHAKES_AT_ONCE,
+                per_second: limits::SOURCE_HANDSHAKES_A_SECOND,
+            },
+            handshake_pace_per_network: Pace {
+                at_once: limits::NETWORK_HANDSHAKES_AT_ONCE,
+                per_second: limits::NETWORK_HANDSHAKES_A_SECOND,
+            },
         }
     }
 }

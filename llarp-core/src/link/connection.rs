@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use quinn::VarInt;
 use tokio::sync::watch;
@@ -40,7 +40,11 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) activity: Arc<Activity>,
     pub(super) peer_drains: watch::Sender<bool>,
+    pub(super) ended: Ended,
 }
+
+/// How a link ended, once it has: known when nobody holds the link any more.
+pub(super) type Ended = Arc<OnceLock<LinkClosed>>;
 
 impl Link {
     pub(super) fn new(
@@ -58,6 +62,7 @@ impl Link {
             inbox: Inbox::default(),
             activity,
             peer_drains: watch::Sender::new(false),
+            ended: Ended::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -143,6 +148,10 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if let Some(reason) = self.quic.close_reason() {
+            // Set already, if the task that waits for the end was faster.
+            let _ = self.ended.set(reason.into());
+        }
         self.close(CloseCode::Done);
     }
 }

@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, VarInt};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cells::Lane;
-use super::config::{EndpointConfig, Protocol};
-use super::connection::{Link, Peer, WeakLink};
+use super::config::{EndpointConfig, Protocol, Role};
+use super::connection::{Ended, Link, Peer, WeakLink};
 use super::error::{CloseCode, StartError};
+use super::knocks::{KnockCounts, Knocks, Verdict};
+use super::origin::{Source, source};
 use super::quic::{self, Cids};
 use super::socket::Socket;
-use super::table::{Activity, Rank, Table, source};
+use super::table::{Activity, Rank, Table};
 use super::{dial, tls};
 
 /// One UDP socket, and every link over it. Clones share it. Runs until [`Endpoint::close`] or
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     pub(super) dialler: dial::Dialler,
     pub(super) serving: Mutex<bool>,
     pub(super) draining: watch::Sender<bool>,
+    started: Instant,
+    knocks: Mutex<Knocks>,
     table: Mutex<Table<WeakLink>>,
     clock: Arc<AtomicU64>,
     left: Notify,
@@ -63,6 +67,8 @@ impl Endpoint {
         let quic = quinn::Endpoint::new_with_abstract_socket(settings, None, socket, runtime)
             .map_err(StartError::Socket)?;
         let shared = Shared {
+            started: Instant::now(),
+            knocks: Mutex::new(Knocks::new(config.limits)),
             table: Mutex::new(Table::new(config.limits)),
             dialler: dial::Dialler::new(tls, cids),
             quic,
@@ -89,6 +95,12 @@ impl Endpoint {
     #[must_use]
     pub fn links(&self) -> usize {
         self.shared.table().handles().count()
+    }
+
+    /// What became of those who dialled, since the start.
+    #[must_use]
+    pub fn knocks(&self) -> KnockCounts {
+        self.shared.knocks().counts()
     }
 
     /// Closes all links at once.
@@ -154,8 +166,23 @@ impl Shared {
         if let Some(link) = evicted.as_ref().and_then(WeakLink::upgrade) {
             link.close(CloseCode::Evicted);
         }
-        tokio::spawn(Arc::clone(self).forget_when_closed(id, quic.clone()));
+        if let (Role::Relay { .. }, Peer::Relay(relay)) = (&self.config.role, peer) {
+            self.knocks().note_home(relay, from);
+        }
+        let ended = Arc::clone(&link.shared.ended);
+        tokio::spawn(Arc::clone(self).forget_when_closed(id, quic.clone(), ended));
         Some(link)
+    }
+
+    /// Somebody at `from` knocks.
+    pub(super) fn knock(&self, from: Source, proven: bool) -> Verdict {
+        let now = self.started.elapsed();
+        self.knocks().begin(now, from, proven)
+    }
+
+    pub(super) fn knocks(&self) -> MutexGuard<'_, Knocks> {
+        // As below.
+        self.knocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table<WeakLink>> {
@@ -163,8 +190,10 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn forget_when_closed(self: Arc<Self>, id: u64, quic: quinn::Connection) {
-        quic.closed().await;
+    async fn forget_when_closed(self: Arc<Self>, id: u64, quic: quinn::Connection, ended: Ended) {
+        let reason = quic.closed().await;
+        // Set already, if whoever held the link last was faster.
+        let _ = ended.set(reason.into());
         self.table().remove(id);
         self.left.notify_waiters();
     }

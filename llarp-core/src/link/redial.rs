@@ -3,23 +3,24 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand_core::Rng;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::config::Protocol;
-use super::connection::{Link, WeakLink};
+use super::connection::{Ended, Link, WeakLink};
 use super::endpoint::Endpoint;
-use super::error::DialError;
+use super::error::{CloseCode, DialError, LinkClosed};
 use crate::crypto::identity::RelayId;
 use crate::wire::limits::REDIAL_SLOTS;
 
 /// Dials relays over one endpoint: those who want the same relay at the same time share one
 /// handshake and one link, and a relay that fails is left alone for a while.
 ///
-/// A link lives as long as somebody holds it; the redialler itself does not keep it open.
+/// A link lives as long as somebody holds it; the redialler itself does not keep it open. A peer that
+/// refuses says so after its handshake, when the dial has succeeded here: that is a failure, too.
 pub struct Redialer<R> {
     endpoint: Endpoint,
     protocol: Protocol,
@@ -33,6 +34,7 @@ type Slot = tokio::sync::Mutex<State>;
 #[derive(Default)]
 struct State {
     link: WeakLink,
+    ended: Ended,
     backoff: Backoff,
     not_before: Option<Instant>,
 }
@@ -61,6 +63,7 @@ impl<R: Rng + Send> Redialer<R> {
         if let Some(link) = state.link.usable() {
             return Ok(link);
         }
+        state.settle(&mut *self.rng());
         if let Some(retry_after) = state.wait() {
             return Err(DialError::BackingOff { retry_after });
         }
@@ -70,7 +73,7 @@ impl<R: Rng + Send> Redialer<R> {
             .await;
         match &dialled {
             Ok(link) => state.succeeded(link),
-            Err(_) => state.failed(&mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(_) => state.failed(&mut *self.rng()),
         }
         dialled
     }
@@ -81,6 +84,10 @@ impl<R: Rng + Send> Redialer<R> {
         let mut state = slot.lock().await;
         state.backoff.succeeded();
         state.not_before = None;
+    }
+
+    fn rng(&self) -> MutexGuard<'_, R> {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slot(&self, relay: &RelayId) -> Arc<Slot> {
@@ -98,10 +105,25 @@ impl State {
         (!wait.is_zero()).then_some(wait)
     }
 
+    /// The handshake is over. Whether the peer wants the link is not known yet.
     fn succeeded(&mut self, link: &Link) {
-        self.backoff.succeeded();
         self.not_before = None;
         self.link = link.downgrade();
+        self.ended = Arc::clone(&link.shared.ended);
+    }
+
+    /// Counts how the last link ended, once.
+    fn settle(&mut self, rng: &mut impl Rng) {
+        let link = core::mem::take(&mut self.link).upgrade();
+        let held = link.and_then(|link| link.close_reason());
+        let ended = held.or_else(|| core::mem::take(&mut self.ended).get().copied());
+        match ended {
+            Some(LinkClosed::NotAdmitted | LinkClosed::Peer(CloseCode::Refused)) => {
+                self.failed(rng);
+            }
+            Some(_) => self.backoff.succeeded(),
+            None => (),
+        }
     }
 
     fn failed(&mut self, rng: &mut impl Rng) {

@@ -53,7 +53,7 @@ pub(super) struct Gossip {
     addresses: Addresses,
     family: Option<Family>,
     capacity: u32,
-    ring: Mutex<KeyRing>,
+    ring: Arc<Mutex<KeyRing>>,
     /// Whether the operator was told so.
     is_excluded: AtomicBool,
     /// Whether others have been heard since the start, or need not be: they may know key sets of this
@@ -93,7 +93,7 @@ impl Gossip {
             heard: Arc::default(),
             has_lost_keys: AtomicBool::new(false),
             in_doubt: Mutex::default(),
-            ring: Mutex::new(registered.ring),
+            ring: Arc::new(Mutex::new(registered.ring)),
             is_excluded: AtomicBool::new(false),
         }
     }
@@ -213,7 +213,7 @@ pub(super) async fn keep_keys(shared: Weak<Shared>) {
             };
             // What a wrong clock erases is gone, and what it dates is believed by nobody.
             if let Some(now) = gossip.settled_time() {
-                shared.turn_keys(gossip, now);
+                shared.turn_keys(gossip, now).await;
                 gossip.announce(shared.id, now);
             }
             gossip.view.expire();
@@ -280,15 +280,24 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
 }
 
 impl Shared {
-    fn turn_keys(&self, gossip: &Gossip, now: u64) {
-        let mut ring = lock(&gossip.ring);
-        match ring.turn(now, &mut self.fork_rng()) {
-            Ok(false) => (),
-            Ok(true) => *lock(&self.onion) = ring.secrets().into(),
-            Err(error) => {
-                *lock(&self.onion) = ring.secrets().into();
-                warn!(%error, "onion keys cannot be kept or erased; it is tried again");
+    /// Turns the ring where handshakes run: it waits for the disk, and draws keys. Cells do not wait for
+    /// it.
+    async fn turn_keys(&self, gossip: &Gossip, now: u64) {
+        let (ring, mut rng) = (Arc::clone(&gossip.ring), self.fork_rng());
+        let turn = move || {
+            let mut ring = lock(&ring);
+            match ring.turn(now, &mut rng) {
+                Ok(false) => (None, None),
+                Ok(true) => (Some(ring.secrets()), None),
+                Err(error) => (Some(ring.secrets()), Some(error)),
             }
+        };
+        let (secrets, error) = self.run(turn).await;
+        if let Some(secrets) = secrets {
+            *lock(&self.onion) = secrets.into();
+        }
+        if let Some(error) = error {
+            warn!(%error, "onion keys cannot be kept or erased; it is tried again");
         }
     }
 

@@ -96,7 +96,9 @@ pub const LINK_FILTER_BYTES_MAX: usize = FILTER_BYTES_MAX / 8;
 /// Paths of a relay: 64 MiB of keys and windows at 4 KiB each.
 pub const RELAY_PATHS_MAX: usize = 16_384;
 
-/// Paths over one link of a relay: a relay's neighbours carry many clients, no neighbour carries all.
+/// Paths over one link of a relay: a quarter of [`RELAY_PATHS_MAX`], since a relay's neighbours carry
+/// many clients. What is bounded for a link a key has two times, and once more over the link that we
+/// dialled ([`LINKS_PER_RELAY`]): three quarters of all paths.
 pub const LINK_PATHS_MAX: usize = 4096;
 
 /// Builds under way at a relay: each holds a message of 6.6 KiB and waits for others, 6.6 MiB.
@@ -118,7 +120,8 @@ pub const NEXT_DIAL_TIME: Duration = Duration::from_secs(5);
 /// cache holds ([`REPLAY_CACHE_MAX`]).
 pub const BUILDS_PER_SECOND: u64 = 1000;
 
-/// Builds a second that one link of a relay may ask for.
+/// Builds a second that one link of a relay may ask for: a tenth of [`BUILDS_PER_SECOND`], and three
+/// tenths over all links that one key can have ([`LINKS_PER_RELAY`]).
 pub const LINK_BUILDS_PER_SECOND: u64 = 100;
 
 /// Paths over one link of a client: many times what one needs, and a 64th of
@@ -305,7 +308,12 @@ pub const LINKS_PER_SOURCE: usize = 64;
 /// the addresses of one do not push out the links of all others.
 pub const LINKS_PER_NETWORK: usize = LINKS_MAX / 8;
 
-/// Handshakes under way at a relay: 80 ms of one core.
+/// Links that a relay accepts from one registered relay at a time: two, since one that has restarted
+/// dials again before its old link is seen to be dead. With the link that we dialled, a key has at most
+/// three times what is bounded for a link.
+pub const LINKS_PER_RELAY: usize = 2;
+
+/// Handshakes under way at a relay. How many may begin in a second is bounded below.
 pub const HANDSHAKES_MAX: usize = 256;
 
 /// Handshakes under way above which a stranger must show first that its address is its own.
@@ -313,6 +321,45 @@ pub const HANDSHAKES_UNPROVEN: usize = 32;
 
 /// Handshakes under way from one source.
 pub const HANDSHAKES_PER_SOURCE: usize = 16;
+
+/// Handshakes a second with strangers whose addresses are proven. One takes 0.4 to 0.6 ms of the thread
+/// that moves cells (`bench links`): with the unproven 200 + 40 a second are 10 to 14 % of it, and with
+/// the relays' 60 at most 17 %. The owners of a relay's 4096 links are back 21 s after its restart.
+pub const HANDSHAKES_A_SECOND: u32 = 200;
+
+/// The same at once: 26 to 38 ms, for which cells wait.
+pub const HANDSHAKES_AT_ONCE: u32 = 64;
+
+/// Handshakes a second for which no address is proven, of all together: more come to no relay in quiet
+/// times. Above it a proof costs a round trip, and no stranger's share.
+pub const HANDSHAKES_UNPROVEN_A_SECOND: u32 = 40;
+
+/// The same at once: those that may be under way ([`HANDSHAKES_UNPROVEN`]).
+pub const HANDSHAKES_UNPROVEN_AT_ONCE: u32 = 32;
+
+/// Handshakes a second from where relays have proven their keys, which no stranger can use up. What is
+/// above it counts as strangers'. Relays dial each other once, and keep the link.
+pub const RELAY_HANDSHAKES_A_SECOND: u32 = 60;
+
+/// The same at once: half of the strangers'.
+pub const RELAY_HANDSHAKES_AT_ONCE: u32 = 32;
+
+/// Handshakes a second from one source: its [`LINKS_PER_SOURCE`] come back within half a minute.
+pub const SOURCE_HANDSHAKES_A_SECOND: u32 = 2;
+
+/// The same at once: those that may be under way ([`HANDSHAKES_PER_SOURCE`]).
+pub const SOURCE_HANDSHAKES_AT_ONCE: u32 = 16;
+
+/// Handshakes a second from one network: a 20th of [`HANDSHAKES_A_SECOND`]. Its [`LINKS_PER_NETWORK`]
+/// come back within a minute.
+pub const NETWORK_HANDSHAKES_A_SECOND: u32 = 10;
+
+/// The same at once: half of [`HANDSHAKES_AT_ONCE`].
+pub const NETWORK_HANDSHAKES_AT_ONCE: u32 = 32;
+
+/// Sources, and networks, whose handshakes are remembered, before those are forgotten at once that have
+/// all of their share back: in the 8 s that a source needs for it, strangers and relays begin 2200.
+pub const KNOCKERS_SWEPT: usize = 4096;
 
 /// Bytes that QUIC buffers for a handshake before we look at it: the rest of a hybrid ClientHello.
 pub const INCOMING_BUFFER: u64 = 16 << 10;
@@ -386,7 +433,7 @@ pub const TUNNELS_MAX: usize = 512;
 pub const TUNNELS_PER_PATH: usize = 4;
 
 /// Tunnels that a callee keeps over one link: a quarter of [`TUNNELS_MAX`]. A relay's neighbour carries
-/// many clients, but no neighbour carries all.
+/// many clients; over all links that one key can have ([`LINKS_PER_RELAY`]) it has three quarters.
 pub const TUNNELS_PER_LINK: usize = TUNNELS_MAX / 4;
 
 /// Tunnels that a callee keeps for clients of one network (an IPv4 /24, an IPv6 /48) that are linked
