@@ -7,7 +7,7 @@ pub mod net;
 pub mod registered;
 pub mod testnet;
 
-pub use heavy::{Heavy, is_full};
+pub use heavy::{Heavy, Single};
 
 /// Prints what a scenario has measured; `--nocapture` shows it.
 #[expect(
