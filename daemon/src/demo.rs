@@ -1,28 +1,31 @@
 //! The demo: relays that are real processes, a path over them, an echo, and a relay killed.
 //!
 //! Each scene is judged by what can be seen from outside of the transport: bytes that came back,
-//! processes that are gone. The first that goes wrong ends the demo with an error.
+//! processes that are gone, what relays count. The first that goes wrong ends the demo with an error.
+
+mod chunks;
+mod introset;
+mod kill;
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use llarp_core::client::{Client, Lasting, Path, PathError, ProbeError, TunnelError};
+use llarp_core::directory::NetworkView;
 use llarp_core::path::Want;
-use llarp_core::tunnel::{ServiceName, StreamError, Tunnel, describe};
+use llarp_core::tunnel::{BiStream, ServiceName, StreamError, Tunnel, describe};
 use llarp_core::wire::limits::{BUILD_REQUEST_LEN, CELL_LEN};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::time::{Instant, timeout};
 
+pub use self::chunks::ChunkError;
 use crate::client::{self, ClientError};
 use crate::devnet::{Devnet, DevnetError};
 use crate::relay::fresh;
 
 /// Relays of the demo.
 const RELAYS: usize = 12;
-/// How long the tunnel may take to move: what the protocol promises for a path in use.
-const MOVE_TIME: Duration = Duration::from_secs(10);
-
 /// How long it may take to learn the network.
 const LEARN_TIME: Duration = Duration::from_secs(60);
 
@@ -53,6 +56,9 @@ pub enum DemoError {
     /// A stream broke.
     #[error("a stream broke: {0}")]
     Stream(#[from] StreamError),
+    /// The stream that a relay's death must not touch.
+    #[error("the stream did not go on: {0}")]
+    Chunks(#[from] ChunkError),
     /// A scene did not go as it should.
     #[error("scene {scene:?} did not go as it should: {what}")]
     Scene {
@@ -78,15 +84,16 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
 
 async fn scenes(out: &mut dyn Write) -> Result<()> {
     let mut devnet = start_relays(out).await?;
-    let client = learn_scene(out, &devnet).await?;
+    let (client, view) = learn_scene(out, &devnet).await?;
     let path = client.build(Want::Any).await?;
     show_path(out, &path).await?;
     let terminal = *path.hops().expose().last().ok_or_else(|| no_hops("path"))?;
     drop(path);
     let mut lasting = client.lasting_tunnel(terminal).await?;
     echo_scene(out, &lasting).await?;
-    kill_scene(out, &mut devnet, &mut lasting).await?;
-    writeln!(out, "\nAll five scenes went as they should.")?;
+    introset::scene(out, &devnet, (&client, &view)).await?;
+    kill::scene(out, &mut devnet, &mut lasting).await?;
+    writeln!(out, "\nAll six scenes went as they should.")?;
     Ok(())
 }
 
@@ -105,7 +112,7 @@ async fn start_relays(out: &mut dyn Write) -> Result<Devnet> {
     Ok(devnet)
 }
 
-async fn learn_scene(out: &mut dyn Write, devnet: &Devnet) -> Result<Client> {
+async fn learn_scene(out: &mut dyn Write, devnet: &Devnet) -> Result<(Client, NetworkView)> {
     const SCENE: &str = "network";
     let started = Instant::now();
     let (client, view) = client::on_loopback(&devnet.network)?;
@@ -128,7 +135,7 @@ async fn learn_scene(out: &mut dyn Write, devnet: &Devnet) -> Result<Client> {
         devnet.network.bootstrap().len(),
         snapshot.number(),
     )?;
-    Ok(client)
+    Ok((client, view))
 }
 
 async fn show_path(out: &mut dyn Write, path: &Path) -> Result<()> {
@@ -194,57 +201,9 @@ async fn echo_scene(out: &mut dyn Write, lasting: &Lasting) -> Result<()> {
     Ok(())
 }
 
-async fn kill_scene(out: &mut dyn Write, devnet: &mut Devnet, lasting: &mut Lasting) -> Result<()> {
-    const SCENE: &str = "kill";
-    let before = lasting.path();
-    let middle = *before
-        .hops()
-        .expose()
-        .get(1)
-        .ok_or_else(|| no_hops(SCENE))?;
-    let pid = devnet.pid(&middle);
-    check(
-        SCENE,
-        devnet.kill(&middle)?,
-        "the middle relay was a process",
-    )?;
-    check(SCENE, pid.is_some_and(is_gone), "it is one no longer")?;
-    writeln!(
-        out,
-        "5. The middle relay of the tunnel's path is killed (SIGKILL), while Alice sends.\n     killed    {middle}"
-    )?;
-    let killed = Instant::now();
-    let tunnel = lasting.tunnel().clone();
-    let sending = tokio::spawn(async move { echo(&tunnel, b"still there?").await });
-    let moved = timeout(MOVE_TIME, lasting.moved()).await;
-    let Ok(Some(path)) = moved else {
-        let what = format!("the tunnel moved within {} s", MOVE_TIME.as_secs());
-        return check(SCENE, false, &what);
-    };
-    let took = killed.elapsed();
-    check(
-        SCENE,
-        !path.hops().expose().contains(&middle),
-        "another path, without it",
-    )?;
-    let heard = sending.await.map_err(|error| failed(SCENE, &error))??;
-    check(
-        SCENE,
-        heard == b"still there?",
-        "what was sent meanwhile comes back",
-    )?;
-    writeln!(
-        out,
-        "     Noticed, and the tunnel moved to another path after {}; the same stream went on:",
-        millis(took)
-    )?;
-    print_hops(out, &path).await
-}
-
 /// What the terminal's echo sends back.
 async fn echo(tunnel: &Tunnel, bytes: &[u8]) -> Result<Vec<u8>> {
-    let name = ServiceName::new("echo/1").map_err(|error| failed("echo", &error))?;
-    let stream = tunnel.open_bi(&name).await?;
+    let stream = open_echo(tunnel).await?;
     let (mut receive, mut send) = tokio::io::split(stream);
     let sent = bytes.to_vec();
     let sending = tokio::spawn(async move {
@@ -258,16 +217,15 @@ async fn echo(tunnel: &Tunnel, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(heard)
 }
 
+async fn open_echo(tunnel: &Tunnel) -> Result<BiStream> {
+    let name = ServiceName::new("echo/1").map_err(|error| failed("echo", &error))?;
+    Ok(tunnel.open_bi(&name).await?)
+}
+
 fn noise(len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     ChaCha20Rng::from_seed(*fresh()?.expose()).fill_bytes(&mut bytes);
     Ok(bytes)
-}
-
-/// Whether no process of this number is there, as the system sees it.
-fn is_gone(pid: u32) -> bool {
-    !std::path::Path::new("/proc/self").exists()
-        || !std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
 fn millis(time: Duration) -> String {

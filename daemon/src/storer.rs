@@ -8,8 +8,8 @@ use llarp_core::crypto::pow::Effort;
 use llarp_core::crypto::secret::Secret;
 use llarp_core::directory::NetworkView;
 use llarp_core::link::{Endpoint, Handlers, Protocol};
-use llarp_core::storer::{IntrosetService, KnowsBeacons, ServiceConfig};
 use llarp_core::store::Store;
+use llarp_core::storer::{IntrosetService, KnowsBeacons, ServiceConfig};
 use llarp_core::wire::limits::PUBLISH_EFFORT;
 use llarp_dht::{Dht, DhtConfig, IntrosetRules, IntrosetTable, StartError, storers};
 

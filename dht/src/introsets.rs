@@ -140,7 +140,9 @@ impl IntrosetTable {
             }
         }
         let records = values.iter().rev().take(FETCH_RECORDS_MAX);
-        Ok(records.filter_map(|value| Record::decode(value).ok()).collect())
+        Ok(records
+            .filter_map(|value| Record::decode(value).ok())
+            .collect())
     }
 }
 

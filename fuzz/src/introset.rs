@@ -219,7 +219,14 @@ pub(crate) fn message_seeds() -> Vec<Seed> {
     let [everyone, client] = &*RECORDS;
     let reason = |reason| Answer::Refused(reason).encode();
     vec![
-        ("publish", Request::Publish(everyone.clone()).encode()),
+        (
+            "publish",
+            Request::Publish {
+                at: Location([7; 32]),
+                record: everyone.clone(),
+            }
+            .encode(),
+        ),
         ("fetch", Request::Fetch(Location([8; 32])).encode()),
         ("stored", Answer::Stored { copies: 8 }.encode()),
         ("stale", Answer::Stale(client.clone()).encode()),

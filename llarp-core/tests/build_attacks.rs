@@ -12,6 +12,7 @@ use llarp_core::crypto::noise::StaticKey;
 use llarp_core::crypto::onion_key::{OnionKeyId, OnionSecret};
 use llarp_core::wire::limits::{BODY_LEN, BUILD_REPLY_LEN, BUILD_REQUEST_LEN};
 
+use crate::evidence::{Whole, is_full};
 use crate::support::*;
 
 #[test]
@@ -59,7 +60,7 @@ fn no_16_byte_window_of_a_build_appears_on_another_link() {
 
 /// Bits flipped in each byte: one in CI, all eight in the full size.
 fn bits(byte: usize) -> Vec<u8> {
-    if std::env::var_os("LLARP_FULL").is_some() {
+    if is_full() {
         return (0..8).collect();
     }
     vec![u8::try_from(byte % 8).unwrap()]
@@ -67,6 +68,10 @@ fn bits(byte: usize) -> Vec<u8> {
 
 #[test]
 fn a_bit_flipped_in_any_slot_is_refused_by_the_next_honest_hop() {
+    let whole = Whole::begin(
+        "a_bit_flipped_in_any_slot_is_refused_by_the_next_honest_hop",
+        format!("{} bits of each byte", bits(0).len()),
+    );
     let mut relays = relays(3);
     let (_, ran) = build(&mut relays, 7);
     for (link, request) in ran.requests.iter().enumerate() {
@@ -92,6 +97,7 @@ fn a_bit_flipped_in_any_slot_is_refused_by_the_next_honest_hop() {
         assert!(relay.replays.is_empty());
         assert!(relay.open(request.clone()).is_ok());
     }
+    whole.found_nothing();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A relay's table of paths: cells through three relays, probes, copies, hostile cells, costs.
 
-use llarp_core::cell::{Command, MiddleHop, PathId, Probe};
-use llarp_core::hop::{Cell, DropReason, LinkId, NewPath, PathTable, Side, Verdict};
+use llarp_core::cell::{Command, Probe};
+use llarp_core::hop::{Cell, DropReason, LinkId, Verdict};
 use llarp_core::wire::limits::{CELL_LEN, FILTER_CELLS, PATH_CELLS_MAX, PATH_ID_LEN};
 
 use crate::hop_net::*;
@@ -195,37 +195,4 @@ fn no_cell_allocates_once_a_filter_has_its_size() {
         (0..100).for_each(|_| round(&mut net, &mut cell));
     });
     assert_eq!(counted.count_total, 0, "{counted:?}");
-}
-
-#[test]
-fn a_relay_keeps_an_idle_path_in_less_than_4_kib_filters_included() {
-    let keys = Net::new().keys;
-    let mut table = PathTable::new(&mut rng(1));
-    let mut random = rng(2);
-    let counted = allocation_counter::measure(|| {
-        for n in 0..200 {
-            let mut side = |link| Side {
-                link: LinkId(link),
-                ours: table.draw_id(&mut random),
-                theirs: PathId::random(&mut random),
-            };
-            let (prev, next) = (side(n), side(n + 1));
-            let hop = MiddleHop::new(&keys[0]);
-            table
-                .insert(START, NewPath::Middle { hop, prev, next })
-                .unwrap();
-            // What an idle path sees in ten minutes: ten probes each way.
-            for side in [prev, next] {
-                for _ in 0..10 {
-                    let mut cell = [0; CELL_LEN];
-                    rand_chacha::rand_core::Rng::fill_bytes(&mut random, &mut cell);
-                    cell[..PATH_ID_LEN].copy_from_slice(&side.ours.0);
-                    let verdict = table.handle_cell(START, side.link, &mut cell);
-                    assert!(matches!(verdict, Verdict::Forward { .. }));
-                }
-            }
-        }
-    });
-    let each = counted.bytes_current / 200;
-    assert!((1500..=4096).contains(&each), "{each} bytes");
 }

@@ -35,7 +35,13 @@ fn messages_round_trip_and_stop_at_every_cut() {
         }
         assert!(Answer::decode(&[&bytes[..], &[0]].concat()).is_err());
     }
-    for request in [Request::Publish(record), Request::Fetch(Location([4; 32]))] {
+    for request in [
+        Request::Publish {
+            at: Location([5; 32]),
+            record,
+        },
+        Request::Fetch(Location([4; 32])),
+    ] {
         let bytes = request.encode();
         assert!(bytes.len() <= INTROSET_REQUEST_MAX);
         assert_eq!(Request::decode(&bytes), Ok(request));
@@ -51,7 +57,8 @@ fn messages_out_of_bounds_name_the_field() {
     assert_eq!(request(&[1; INTROSET_REQUEST_MAX + 1]), "introset request");
     assert_eq!(request(&[2, 2]), "version");
     assert_eq!(request(&[1, 3]), "kind");
-    assert_eq!(request(&[1, 1]), "record");
+    assert_eq!(request(&[1, 1]), "location");
+    assert_eq!(request(&[&[1, 1][..], &[0; 32]].concat()), "record");
     assert_eq!(request(&[1, 2, 0]), "location");
     assert_eq!(answer(&[1; INTROSET_ANSWER_MAX + 1]), "introset answer");
     assert_eq!(answer(&[1, 5]), "kind");

@@ -12,6 +12,8 @@ mod directory_support;
 mod directory_sync;
 #[cfg(feature = "net")]
 mod directory_view;
+#[path = "../../tests/src/evidence.rs"]
+mod evidence;
 mod hop_cells;
 mod hop_ends;
 mod hop_load;

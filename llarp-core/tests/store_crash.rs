@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use llarp_core::store::{Batch, OpenError, Store, StoreOptions, TableId};
 use rand_chacha::rand_core::Rng;
 
+use super::evidence::{Whole, is_full};
 use super::store_disk::{LEFT, RIGHT, TempDir, rows};
 use super::support::rng;
 
@@ -21,8 +22,11 @@ const TASKS: usize = 8;
 
 #[test]
 fn killed_process_loses_nothing_that_it_has_acknowledged() {
-    let full = std::env::var_os("LLARP_FULL").is_some_and(|value| value == "1");
-    let kills = if full { 200 } else { 20 };
+    let kills = if is_full() { 200 } else { 20 };
+    let whole = Whole::begin(
+        "killed_process_loses_nothing_that_it_has_acknowledged",
+        format!("{kills} kills"),
+    );
     let dir = TempDir::new("crash");
     let mut rng = rng(1);
     let mut durable = BTreeSet::new();
@@ -54,6 +58,7 @@ fn killed_process_loses_nothing_that_it_has_acknowledged() {
         check(dir.path(), &durable, kill);
     }
     assert!(durable.len() > 100, "{}", durable.len());
+    whole.found_nothing();
 }
 
 /// All that is durable is there, and each batch whole: both tables tell the same.

@@ -9,6 +9,7 @@ use llarp_core::store::{
 };
 use tokio::task::{JoinHandle, yield_now};
 
+use super::evidence::{Whole, is_full};
 use super::store_disk::{Disk, Failure, LEFT, RIGHT, rows, small};
 use super::support::rng;
 
@@ -44,10 +45,6 @@ async fn good_states() -> Vec<State> {
         states.push(state(&store));
     }
     states
-}
-
-fn full() -> bool {
-    std::env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
 }
 
 #[tokio::test]
@@ -95,7 +92,11 @@ async fn any_one_operation_may_fail_and_the_store_goes_on() {
 #[tokio::test]
 async fn power_may_go_at_any_operation_and_nothing_acknowledged_is_lost() {
     let good = good_states().await;
-    let losses = if full() { 50 } else { 2 };
+    let losses = if is_full() { 50 } else { 2 };
+    let whole = Whole::begin(
+        "power_may_go_at_any_operation_and_nothing_acknowledged_is_lost",
+        format!("{losses} losses of power at each operation"),
+    );
     let mut cut = 0;
     for operation in 0.. {
         let disk = Disk::default();
@@ -132,6 +133,7 @@ async fn power_may_go_at_any_operation_and_nothing_acknowledged_is_lost() {
         }
     }
     assert!(cut > 50, "{cut}");
+    whole.found_nothing();
 }
 
 #[tokio::test]
@@ -315,7 +317,11 @@ async fn damaged_file_is_an_error_never_a_panic() {
     let mut found = 0;
     let mut len = 0;
     copy().damage(|bytes| len = bytes.len());
-    let step = if full() { 64 } else { 4096 };
+    let step = if is_full() { 64 } else { 4096 };
+    let whole = Whole::begin(
+        "damaged_file_is_an_error_never_a_panic",
+        format!("damage at every {step} bytes"),
+    );
     for at in (0..len).step_by(step) {
         let disk = copy();
         disk.damage(|bytes| {
@@ -331,4 +337,5 @@ async fn damaged_file_is_an_error_never_a_panic() {
         }
     }
     assert!(found > 0);
+    whole.found_nothing();
 }

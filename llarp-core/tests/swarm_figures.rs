@@ -45,6 +45,10 @@ fn breathed(relays: usize, seed: u64) -> History {
 
 #[test]
 fn balance_does_not_degrade_under_long_churn() {
+    let whole = Whole::begin(
+        "balance_does_not_degrade_under_long_churn",
+        format!("{} epochs of {SIZES:?} relays", epochs(50)),
+    );
     for relays in SIZES {
         let mut history = History::genesis(relays, 11);
         let genesis = largest_share(&history.swarms());
@@ -70,11 +74,16 @@ fn balance_does_not_degrade_under_long_churn() {
         assert!(late < 1.25, "{relays}: {late}");
         assert!(fewest >= 7 && most <= 12, "{relays}: {fewest} {most}");
     }
+    whole.found_nothing();
 }
 
 #[test]
 fn one_join_or_leave_moves_few_mailboxes_and_relays() {
     let tries = if full() { 1000 } else { 60 };
+    let whole = Whole::begin(
+        "one_join_or_leave_moves_few_mailboxes_and_relays",
+        format!("{tries} joins and leaves of {SIZES:?} relays"),
+    );
     for relays in SIZES {
         let base = lived(relays, epochs(relays) / 10, 12);
         for (what, leaves, joins) in [("join", 0, 1), ("leave", 1, 0)] {
@@ -88,6 +97,7 @@ fn one_join_or_leave_moves_few_mailboxes_and_relays() {
         }
         worst(relays);
     }
+    whole.found_nothing();
 }
 
 /// The very join that opens a swarm, and the very leave that dissolves one.

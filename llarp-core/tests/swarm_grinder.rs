@@ -35,6 +35,10 @@ fn a_thousand_keys_gain_nothing_without_the_beacon_and_everything_with_it() {
     let history = History::genesis(180, 31);
     let wanted = history.swarms().nearest(WANTED).unwrap();
     let (tries, keys) = if full() { (1000, 1000) } else { (200, 150) };
+    let whole = Whole::begin(
+        "a_thousand_keys_gain_nothing_without_the_beacon_and_everything_with_it",
+        format!("{tries} joins with {keys} keys each"),
+    );
     let (mut blind, mut seeing) = (0, 0);
     for seed in 0..tries {
         let mut rng = rng(1000 + seed);
@@ -78,6 +82,7 @@ fn a_thousand_keys_gain_nothing_without_the_beacon_and_everything_with_it() {
     );
     // That is why the beacon must come last; and the attack above was one.
     assert!(seeing >= 19, "{seeing} of 20");
+    whole.found_nothing();
 }
 
 /// How often the grinder leaves with whom it has elsewhere, and comes back.
@@ -157,6 +162,10 @@ fn is_ours(seat: &Seat) -> bool {
 #[test]
 fn coming_back_again_and_again_gains_a_bounded_factor() {
     let (runs, epochs) = if full() { (8, 400) } else { (3, 200) };
+    let whole = Whole::begin(
+        "coming_back_again_and_again_gains_a_bounded_factor",
+        format!("{runs} runs of {epochs} epochs"),
+    );
     let mut worst = 0.0_f64;
     for churn in [0.002, 0.01, 0.05] {
         for way in [Way::Honest, Way::Locked, Way::Timed, Way::Loud] {
@@ -178,6 +187,7 @@ fn coming_back_again_and_again_gains_a_bounded_factor() {
         }
     }
     assert!(worst < 4.5, "{worst}");
+    whole.found_nothing();
 }
 
 #[test]

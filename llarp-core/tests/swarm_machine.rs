@@ -35,80 +35,114 @@ fn params() -> impl Strategy<Value = SwarmParams> {
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if full() { 5000 } else { 150 }))]
+/// Runs one property on as many cases as are asked for.
+fn of_any(check: &'static str, run: impl FnOnce(ProptestConfig)) {
+    let cases = if full() { 5000 } else { 150 };
+    let whole = Whole::begin(check, format!("{cases} cases"));
+    run(ProptestConfig::with_cases(cases));
+    whole.found_nothing();
+}
 
-    #[test]
-    fn no_swarm_starves_or_bursts_in_any_history(
-        seed: u64,
-        params in params(),
-        first in 0usize..150,
-        changes in prop::collection::vec((0usize..60, 0usize..60), 0..25),
-    ) {
-        let mut history = History::empty(seed);
-        history.params = params;
-        history.churn(0, first);
-        assert_sizes(&history, "genesis");
-        for (leaves, joins) in changes {
-            history.churn(leaves.min(history.seats.len()), joins);
-            assert_sizes(&history, "churn");
-        }
-    }
+#[test]
+fn no_swarm_starves_or_bursts_in_any_history() {
+    let property = |config: ProptestConfig| {
+        proptest!(config, |(
+            seed: u64,
+            params in params(),
+            first in 0usize..150,
+            changes in prop::collection::vec((0usize..60, 0usize..60), 0..25),
+        )| {
+            let mut history = History::empty(seed);
+            history.params = params;
+            history.churn(0, first);
+            assert_sizes(&history, "genesis");
+            for (leaves, joins) in changes {
+                history.churn(leaves.min(history.seats.len()), joins);
+                assert_sizes(&history, "churn");
+            }
+        })
+    };
+    of_any("no_swarm_starves_or_bursts_in_any_history", property);
+}
 
-    #[test]
-    fn the_order_of_the_seats_moves_nobody(seed: u64, count in 0usize..200, churn in 0usize..20) {
-        let mut history = History::genesis(count, seed);
-        history.churn(churn.min(count), 0);
-        let joins = history.newcomers(churn);
-        let mut seats = history.seats.clone();
-        seats.extend(joins);
-        let beacon = bytes(&mut history.rng);
-        let swarms = |seats: &[Seat]| -> BTreeMap<RelayId, SwarmId> {
-            let assigned = assign(seats, &beacon, &network(), &history.params);
-            seats.iter().map(|seat| seat.relay).zip(assigned).collect()
-        };
-        let sorted = swarms(&seats);
-        let mut shuffled = seats.clone();
-        for at in 1..shuffled.len() {
-            shuffled.swap(at, below(&mut history.rng, at + 1));
-        }
-        prop_assert_eq!(&swarms(&shuffled), &sorted);
-        seats.reverse();
-        prop_assert_eq!(&swarms(&seats), &sorted);
-    }
+#[test]
+fn the_order_of_the_seats_moves_nobody() {
+    let property = |config: ProptestConfig| {
+        proptest!(config, |(
+            seed: u64,
+            count in 0usize..200,
+            churn in 0usize..20,
+        )| {
+            let mut history = History::genesis(count, seed);
+            history.churn(churn.min(count), 0);
+            let joins = history.newcomers(churn);
+            let mut seats = history.seats.clone();
+            seats.extend(joins);
+            let beacon = bytes(&mut history.rng);
+            let swarms = |seats: &[Seat]| -> BTreeMap<RelayId, SwarmId> {
+                let assigned = assign(seats, &beacon, &network(), &history.params);
+                seats.iter().map(|seat| seat.relay).zip(assigned).collect()
+            };
+            let sorted = swarms(&seats);
+            let mut shuffled = seats.clone();
+            for at in 1..shuffled.len() {
+                shuffled.swap(at, below(&mut history.rng, at + 1));
+            }
+            prop_assert_eq!(&swarms(&shuffled), &sorted);
+            seats.reverse();
+            prop_assert_eq!(&swarms(&seats), &sorted);
+        })
+    };
+    of_any("the_order_of_the_seats_moves_nobody", property);
+}
 
-    /// Whatever a predecessor says: the machine ends, with as many swarms as there should be.
-    #[test]
-    fn swarms_of_a_predecessor_that_no_machine_made_are_put_right(
-        previous in prop::collection::vec(prop::option::of(0u64..40), 0..120),
-        spread in prop::sample::select(vec![1, 2, 1 << 40, u64::MAX / 40]),
-        seed: u64,
-    ) {
-        let mut history = History::empty(seed);
-        let mut seats = history.newcomers(previous.len());
-        for (seat, previous) in seats.iter_mut().zip(previous) {
-            seat.previous = previous.map(|id| SwarmId(id.wrapping_mul(spread)));
-        }
-        let relays = seats.len();
-        history.step(seats);
-        let sizes = history.sizes();
-        prop_assert_eq!(sizes.iter().sum::<usize>(), relays);
-        prop_assert!(sizes.len() * 8 <= relays.max(8) && relays < 9 * (sizes.len() + 1));
-        prop_assert!(sizes.iter().all(|size| *size >= relays.min(7)));
-    }
+/// Whatever a predecessor says: the machine ends, with as many swarms as there should be.
+#[test]
+fn swarms_of_a_predecessor_that_no_machine_made_are_put_right() {
+    let property = |config: ProptestConfig| {
+        proptest!(config, |(
+            previous in prop::collection::vec(prop::option::of(0u64..40), 0..120),
+            spread in prop::sample::select(vec![1, 2, 1 << 40, u64::MAX / 40]),
+            seed: u64,
+        )| {
+            let mut history = History::empty(seed);
+            let mut seats = history.newcomers(previous.len());
+            for (seat, previous) in seats.iter_mut().zip(previous) {
+                seat.previous = previous.map(|id| SwarmId(id.wrapping_mul(spread)));
+            }
+            let relays = seats.len();
+            history.step(seats);
+            let sizes = history.sizes();
+            prop_assert_eq!(sizes.iter().sum::<usize>(), relays);
+            prop_assert!(sizes.len() * 8 <= relays.max(8) && relays < 9 * (sizes.len() + 1));
+            prop_assert!(sizes.iter().all(|size| *size >= relays.min(7)));
+        })
+    };
+    of_any(
+        "swarms_of_a_predecessor_that_no_machine_made_are_put_right",
+        property,
+    );
+}
 
-    #[test]
-    fn a_mailbox_belongs_to_the_swarm_that_a_search_of_all_finds(
-        ids in prop::collection::btree_set(any::<u64>(), 1..40),
-        key: [u8; 32],
-    ) {
-        let members = ids.iter().zip(0..).map(|(id, n)| (RelayId([n; 32]), SwarmId(*id)));
-        let swarms = Swarms::new(members);
-        let place = mailbox_position(&key, &network());
-        let distance = |id: &u64| (place.wrapping_sub(*id)).min(id.wrapping_sub(place));
-        let found = swarms.swarm_of(&key, &network()).unwrap();
-        prop_assert_eq!(distance(&found.0), ids.iter().map(distance).min().unwrap());
-    }
+#[test]
+fn a_mailbox_belongs_to_the_swarm_that_a_search_of_all_finds() {
+    let property = |config: ProptestConfig| {
+        proptest!(config, |(
+            ids in prop::collection::btree_set(any::<u64>(), 1..40),
+            key: [u8; 32],
+        )| {
+            let members = ids.iter().zip(0..).map(|(id, n)| (RelayId([n; 32]), SwarmId(*id)));
+            let swarms = Swarms::new(members);
+            let place = mailbox_position(&key, &network());
+            let distance = |id: &u64| (place.wrapping_sub(*id)).min(id.wrapping_sub(place));
+            let found = swarms.swarm_of(&key, &network()).unwrap();
+            prop_assert_eq!(distance(&found.0), ids.iter().map(distance).min().unwrap());
+        })
+    };
+    of_any(
+        "a_mailbox_belongs_to_the_swarm_that_a_search_of_all_finds",
+        property,
+    );
 }
 
 #[test]
@@ -270,12 +304,18 @@ fn few_many_and_hardly_any_relays() {
 #[test]
 fn from_nine_swarms_on_none_grows_beyond_ten() {
     let mut history = History::genesis(90, 6);
-    for _ in 0..if full() { 5000 } else { 400 } {
+    let epochs = if full() { 5000 } else { 400 };
+    let whole = Whole::begin(
+        "from_nine_swarms_on_none_grows_beyond_ten",
+        format!("{epochs} epochs"),
+    );
+    for _ in 0..epochs {
         let leaves = below(&mut history.rng, 30).min(history.seats.len() - 90);
         let joins = below(&mut history.rng, 30);
         history.churn(leaves, joins);
         assert!(history.sizes().iter().all(|size| (7..=10).contains(size)));
     }
+    whole.found_nothing();
 }
 
 #[test]

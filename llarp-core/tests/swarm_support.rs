@@ -7,6 +7,7 @@ use llarp_core::registry::swarm::{Seat, SwarmId, SwarmParams, Swarms, assign};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
+pub(crate) use crate::evidence::{Whole, is_full as full};
 use crate::support::{network, rng};
 
 /// Prints a figure, for `--nocapture`.
@@ -16,11 +17,6 @@ use crate::support::{network, rng};
 )]
 pub(crate) fn say(figure: &str) {
     println!("{figure}");
-}
-
-/// Whether the full sizes are wanted: `LLARP_FULL=1`.
-pub(crate) fn full() -> bool {
-    std::env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
 }
 
 pub(crate) fn bytes(rng: &mut ChaCha20Rng) -> [u8; 32] {

@@ -13,7 +13,7 @@ use llarp_core::wire::limits::{CLOSE_TIME, PATH_CELLS_MAX, REQUESTS_OPEN};
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
-use llarp_tests::{figure, is_full};
+use llarp_tests::{Single, figure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep};
 
@@ -202,30 +202,37 @@ fn paths_of(mut lasting: Lasting) -> Arc<Mutex<Vec<Path>>> {
 
 #[test]
 fn a_tunnel_that_lasts_leaves_paths_before_they_are_spent_and_loses_nothing() {
-    let (cells, pause) = if is_full() {
-        (PATH_CELLS_MAX, Duration::ZERO)
-    } else {
-        (4096, Duration::from_millis(2))
+    let single = Single {
+        name: "a_tunnel_that_lasts_leaves_paths_before_they_are_spent_and_loses_nothing",
+        ci: 4096,
+        full: usize::try_from(PATH_CELLS_MAX).unwrap(),
+        unit: "cells that a path may carry",
     };
-    virtual_time(1, async {
-        let mut net = TestNet::new(1, Weather::FAIR, 12);
-        let client = net.client(0);
-        client.limit_path_cells(cells);
-        let lasting = client.lasting_tunnel(net.id(7)).await.unwrap();
-        let tunnel = lasting.tunnel().clone();
-        let taken = paths_of(lasting);
-        // As much as three paths could carry in one direction.
-        let chunks = u32::try_from(3 * cells).unwrap();
-        echoed(&tunnel, chunks, pause).await;
-        sleep(Duration::from_secs(5)).await;
-        let taken = taken.lock().unwrap();
-        figure(&format!("{} paths for {chunks} KiB", taken.len()));
-        assert!((4..=10).contains(&taken.len()), "{}", taken.len());
-        for path in taken.iter() {
-            let end = path.end();
-            assert!(matches!(end, None | Some(PathEnd::Done)), "{end:?}");
-        }
+    single.run(|cells| {
+        // Of few, the next path must be built while they last.
+        let pause = Duration::from_millis(if cells == single.ci { 2 } else { 0 });
+        virtual_time(1, outlasts(u64::try_from(cells).unwrap(), pause));
     });
+}
+
+async fn outlasts(cells: u64, pause: Duration) {
+    let mut net = TestNet::new(1, Weather::FAIR, 12);
+    let client = net.client(0);
+    client.limit_path_cells(cells);
+    let lasting = client.lasting_tunnel(net.id(7)).await.unwrap();
+    let tunnel = lasting.tunnel().clone();
+    let taken = paths_of(lasting);
+    // As much as three paths could carry in one direction.
+    let chunks = u32::try_from(3 * cells).unwrap();
+    echoed(&tunnel, chunks, pause).await;
+    sleep(Duration::from_secs(5)).await;
+    let taken = taken.lock().unwrap();
+    figure(&format!("{} paths for {chunks} KiB", taken.len()));
+    assert!((4..=10).contains(&taken.len()), "{}", taken.len());
+    for path in taken.iter() {
+        let end = path.end();
+        assert!(matches!(end, None | Some(PathEnd::Done)), "{end:?}");
+    }
 }
 
 #[test]

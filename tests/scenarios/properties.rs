@@ -8,7 +8,7 @@ use llarp_core::cell::{Command, PathId};
 use llarp_core::link::Peer;
 use llarp_core::path::{Seconds, Want, choose};
 use llarp_core::wire::limits::{CELL_LEN, PATH_ID_LEN};
-use llarp_tests::is_full;
+use llarp_tests::Single;
 use llarp_tests::net::compare::{CELLS_MIN, likeness, shared_by_messages, shared_windows};
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Recorder};
 use llarp_tests::net::{Weather, virtual_time};
@@ -17,11 +17,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::raw::{Raw, RawPath};
-
-/// Cells of each link and direction.
-fn cells() -> usize {
-    if is_full() { 10_000 } else { CELLS_MIN }
-}
 
 /// Sends probes to the terminal, and waits for the answers, a few at a time.
 async fn talk(client: &Raw, path: &mut RawPath, cells: usize) {
@@ -60,29 +55,37 @@ fn heard(net: &TestNet, recorder: &Recorder, n: usize, way: Direction) -> Vec<Ce
 
 #[test]
 fn links_of_one_path_share_nothing_beyond_chance() {
-    virtual_time(1, async {
-        let (net, recorder, client, mut path) = recorded().await;
-        talk(&client, &mut path, cells()).await;
-        let mut ids = BTreeSet::new();
-        for way in [Direction::ToRelay, Direction::ToPeer] {
-            let links = [0, 1, 2].map(|n| heard(&net, &recorder, n, way));
-            for link in &links {
-                assert_eq!(link.len(), cells());
-                let of_link: BTreeSet<_> = link.iter().map(|cell| &cell[..PATH_ID_LEN]).collect();
-                assert_eq!(of_link.len(), 1, "one path, one id");
-                ids.extend(of_link.into_iter().map(<[u8]>::to_vec));
-            }
-            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-                let part = PATH_ID_LEN..CELL_LEN;
-                let bytes = |n: usize| links[n].iter().map(|cell| &cell[..]).collect::<Vec<_>>();
-                let (a, b) = (bytes(a), bytes(b));
-                let found = likeness(&a, &b, part);
-                assert!(found.is_chance(), "{way:?}: {found:?}");
-                assert_eq!(shared_windows(&a, &b), []);
-            }
+    let single = Single {
+        name: "links_of_one_path_share_nothing_beyond_chance",
+        ci: CELLS_MIN,
+        full: 10_000,
+        unit: "cells of each link and direction",
+    };
+    single.run(|cells| virtual_time(1, links_share_nothing(cells)));
+}
+
+async fn links_share_nothing(cells: usize) {
+    let (net, recorder, client, mut path) = recorded().await;
+    talk(&client, &mut path, cells).await;
+    let mut ids = BTreeSet::new();
+    for way in [Direction::ToRelay, Direction::ToPeer] {
+        let links = [0, 1, 2].map(|n| heard(&net, &recorder, n, way));
+        for link in &links {
+            assert_eq!(link.len(), cells);
+            let of_link: BTreeSet<_> = link.iter().map(|cell| &cell[..PATH_ID_LEN]).collect();
+            assert_eq!(of_link.len(), 1, "one path, one id");
+            ids.extend(of_link.into_iter().map(<[u8]>::to_vec));
         }
-        assert_eq!(ids.len(), 6, "each link and direction has an id of its own");
-    });
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let part = PATH_ID_LEN..CELL_LEN;
+            let bytes = |n: usize| links[n].iter().map(|cell| &cell[..]).collect::<Vec<_>>();
+            let (a, b) = (bytes(a), bytes(b));
+            let found = likeness(&a, &b, part);
+            assert!(found.is_chance(), "{way:?}: {found:?}");
+            assert_eq!(shared_windows(&a, &b), []);
+        }
+    }
+    assert_eq!(ids.len(), 6, "each link and direction has an id of its own");
 }
 
 #[test]

@@ -1,25 +1,79 @@
 //! Lines of evidence: what ran, when, how long, on which machine, at which commit.
+//!
+//! The tests of `llarp-core` include this file by its path: the package of the scenarios stands on
+//! theirs, and cannot stand below them.
 
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Whether full sizes are asked for: `LLARP_FULL=1`.
+pub(crate) fn is_full() -> bool {
+    env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
+}
+
+/// A check that is one piece, under way. It is to end with [`Whole::found_nothing`]; a failure leaves
+/// nothing.
+#[must_use = "only its end leaves a line"]
+#[derive(Debug)]
+pub(crate) struct Whole {
+    check: &'static str,
+    size: String,
+    begun: Instant,
+    dir: Option<PathBuf>,
+}
+
+impl Whole {
+    /// Begins `check`, which is also the name of its test; `size` says in a few words how much it tries.
+    pub(crate) fn begin(check: &'static str, size: String) -> Self {
+        let dir = is_full().then(|| workspace().join("docs/evidence"));
+        let begun = now();
+        Self {
+            check,
+            size,
+            begun,
+            dir,
+        }
+    }
+
+    /// The check is over; in full size it leaves a line.
+    pub(crate) fn found_nothing(self) {
+        let entry = Entry {
+            check: self.check,
+            size: &self.size,
+            spent: self.begun.elapsed(),
+        };
+        if let Some(dir) = self.dir {
+            entry.append_to(&dir);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a run takes is evidence, no decision"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
 
 /// A full run that found nothing.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<'s> {
     pub(crate) check: &'static str,
-    pub(crate) size: u64,
+    pub(crate) size: &'s str,
     pub(crate) spent: Duration,
 }
 
-impl Entry {
+impl Entry<'_> {
     /// Adds a line to the check's file in `dir`; makes the file if it is the first.
     pub(crate) fn append_to(&self, dir: &Path) {
         let path = dir.join(self.check).with_extension("md");
         let Self { check, size, .. } = self;
-        let seconds = self.spent.as_secs();
+        let seconds = self.spent.as_secs_f64().ceil();
         let (date, machine, commit) = (date(today()), machine(), commit());
         let line = format!("| {date} | {check} | {size} | {seconds} | {machine} | {commit} |\n");
         let write = || -> std::io::Result<()> {
@@ -119,6 +173,30 @@ fn commit() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_check_leaves_one_line_in_full_size_and_none_if_it_fails() {
+        let dir = workspace().join("target/heavy-tests/whole");
+        let _ = fs::remove_dir_all(&dir);
+        let begin = |dir: Option<&PathBuf>| Whole {
+            dir: dir.cloned(),
+            ..Whole::begin("some_whole_check", "7 kills".to_owned())
+        };
+        begin(None).found_nothing();
+        drop(begin(Some(&dir)));
+        assert!(!dir.exists());
+        begin(Some(&dir)).found_nothing();
+        let lines = fs::read_to_string(dir.join("some_whole_check.md")).unwrap();
+        assert_eq!(
+            lines.matches("| some_whole_check | 7 kills | 1 |").count(),
+            1
+        );
+        let model = machine();
+        assert!(
+            lines.contains(&model) && model.ends_with(" cores"),
+            "{lines}"
+        );
+    }
 
     #[test]
     fn days_have_their_dates() {

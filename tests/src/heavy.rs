@@ -4,12 +4,12 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::evidence::{self, Entry};
+use crate::evidence::{self, Entry, Whole, is_full, now};
 
 /// Experiments between two looks at the clock and, in full size, two notes of progress.
 const CHUNK: u64 = 4096;
@@ -47,10 +47,31 @@ struct Progress {
     spent: Duration,
 }
 
-/// Whether full sizes are asked for.
-#[must_use]
-pub fn is_full() -> bool {
-    env::var_os("LLARP_FULL").is_some_and(|value| value == "1")
+/// A check that is one experiment, in one of two sizes, of so many of what `unit` names. In full size it
+/// leaves a line of evidence; stopped halfway, it starts anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Single {
+    /// Its name: also of its test and its file of evidence.
+    pub name: &'static str,
+    /// Its size in CI.
+    pub ci: usize,
+    /// Its full size.
+    pub full: usize,
+    /// What the size counts.
+    pub unit: &'static str,
+}
+
+impl Single {
+    /// Runs `check` with the size that is asked for.
+    ///
+    /// # Panics
+    /// If it does.
+    pub fn run(&self, check: impl FnOnce(usize)) {
+        let size = if is_full() { self.full } else { self.ci };
+        let whole = Whole::begin(self.name, format!("{size} {}", self.unit));
+        check(size);
+        whole.found_nothing();
+    }
 }
 
 impl Heavy {
@@ -94,7 +115,7 @@ impl Heavy {
         }
         let entry = Entry {
             check: self.name,
-            size: self.full,
+            size: &self.full.to_string(),
             spent: progress.spent,
         };
         entry.append_to(&setting.evidence);
@@ -171,14 +192,6 @@ impl Drop for Failure {
             );
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a run takes is evidence, no decision"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Length and time of this program's own file.

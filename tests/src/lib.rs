@@ -9,7 +9,7 @@ pub mod registered;
 pub mod store_contract;
 pub mod testnet;
 
-pub use heavy::{Heavy, is_full};
+pub use heavy::{Heavy, Single};
 
 /// Prints what a scenario has measured; `--nocapture` shows it.
 #[expect(

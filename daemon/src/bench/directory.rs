@@ -23,13 +23,31 @@ use tokio::time::Instant;
 use self::client::{COMPARISONS, Compared, Expected, Home, Started};
 use self::day::Parts;
 use self::registry::Result;
-use super::{Report, process};
+use super::{Bar, Report, process};
 
 /// The sizes of the goal.
 pub const SIZES: [u16; 3] = [100, 1_000, 10_000];
 
 /// Why nothing was measured. It is said, and that is all that is done about it.
 pub type DirectoryBenchError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The goal's bars are those of a network of this size, so that smaller ones hold them, too.
+const BARS_TO: u16 = 1_000;
+
+/// What the goal bounds in networks of these sizes.
+#[must_use]
+pub fn bars(sizes: &[u16]) -> Vec<Bar> {
+    let bounded = sizes.iter().filter(|size| **size <= BARS_TO);
+    let of_size = |size: &u16| {
+        [
+            ("cold_bytes", 2_500_000.0),
+            ("warm_bytes", 100_000.0),
+            ("warm_path_ms", 300.0),
+        ]
+        .map(|(name, at_most)| Bar::new(format!("{name}_{size}"), at_most))
+    };
+    bounded.flat_map(of_size).collect()
+}
 
 /// Measures networks of these sizes, and says on `progress` what it does.
 ///

@@ -1,22 +1,22 @@
 //! `llarpd bench path`: builds, round trips, throughput and memory of three-hop paths.
 
+mod memory;
+
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use llarp_core::client::{Client, Path, PathError, TunnelError};
+use llarp_core::client::{Client, Path, PathError, ProbeError, TunnelError};
 use llarp_core::crypto::identity::RelayId;
-use llarp_core::link::{DialError, Endpoint, EndpointConfig, Role, StartError};
+use llarp_core::link::{DialError, StartError};
 use llarp_core::path::Want;
 use llarp_core::tunnel::{BiStream, ServiceName, StreamError, Tunnel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::Instant;
 
 use super::measure::{quantile, sorted};
-use super::{Report, process, services};
+use super::{Bar, BarsMissed, Report, process, services};
 use crate::client::{self, ClientError};
 use crate::devnet::{Devnet, DevnetError};
-use crate::relay::fresh;
 
 /// Relays of the network that is measured: those that tor's has besides its authorities.
 const RELAYS: usize = 6;
@@ -25,17 +25,8 @@ const BUILDS: usize = 200;
 /// Round trips of a repetition, of so many bytes.
 const ROUND_TRIPS: usize = 500;
 const ROUND_TRIP_BYTES: usize = 200;
-/// Paths and links whose memory is measured.
-const IDLE_PATHS: usize = 500;
-const IDLE_LINKS: usize = 200;
-/// Links from one loopback address: a relay lets no source have many.
-const LINKS_FROM_ONE: usize = 50;
-/// A relay takes no more than 200 handshakes a second.
-const LINK_PACE: Duration = Duration::from_millis(10);
 /// A relay starts no more than 20 builds a second over a client's link.
 const BUILD_PACE: Duration = Duration::from_millis(60);
-/// Clients that hold the idle paths: a relay lets none have more than 256 over a link.
-const IDLE_CLIENTS: u32 = 4;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +35,15 @@ pub struct Options {
     pub reps: usize,
     /// MiB of a transfer.
     pub mib: u64,
+    /// Idle paths whose memory is measured.
+    pub paths: usize,
+}
+
+/// What the goal bounds wherever it is measured; its other bars compare with tor.
+#[must_use]
+pub fn bars() -> Vec<Bar> {
+    // Key schedules included.
+    vec![Bar::new("idle_path_bytes", 4096.0)]
 }
 
 /// Why nothing was measured.
@@ -84,6 +84,20 @@ pub enum BenchError {
         /// Bytes that came.
         got: u64,
     },
+    /// Paths that were built are not at the relays.
+    #[error("relays hold {held} hops of {built} paths of three")]
+    NotHeld {
+        /// Paths that were built.
+        built: usize,
+        /// What relays count.
+        held: u64,
+    },
+    /// A bar of the goal, after all is printed.
+    #[error(transparent)]
+    Bars(#[from] BarsMissed),
+    /// No answer from an idle path.
+    #[error("an idle path does not answer: {0}")]
+    Probe(#[from] ProbeError),
     /// The relay of a path is not of this network.
     #[error("a relay's process is missing")]
     NoProcess,
@@ -121,6 +135,9 @@ async fn measure(options: Options, progress: &mut dyn Write) -> Result<Report> {
     let mut taken = Taken::default();
     for rep in 1..=options.reps {
         writeln!(progress, "repetition {rep} of {}", options.reps)?;
+        let idle = memory::measure(options.paths).await?;
+        taken.path_bytes.push(idle.path);
+        taken.link_bytes.push(idle.link);
         let mut devnet = Devnet::start_for_bench(RELAYS)?;
         devnet.settle().await?;
         let (client, _) = client::on_loopback(&devnet.network)?;
@@ -128,8 +145,6 @@ async fn measure(options: Options, progress: &mut dyn Write) -> Result<Report> {
         builds(&client, &mut taken).await?;
         round_trips(&client, &mut taken).await?;
         transfer(&client, &mut devnet, options.mib, &mut taken).await?;
-        drop(client);
-        memory(&devnet, &mut taken).await?;
     }
     let mut report = Report::default();
     for (name, values) in [
@@ -240,69 +255,6 @@ impl Counted {
             middle_cells: cells as f64,
         })
     }
-}
-
-/// What relays keep for paths and links that nobody uses.
-async fn memory(devnet: &Devnet, taken: &mut Taken) -> Result<()> {
-    let relay = devnet.ids().next().ok_or(BenchError::NoProcess)?;
-    let pid = devnet.pid(&relay).ok_or(BenchError::NoProcess)?;
-    let first = devnet.network.bootstrap().first();
-    let address = first.ok_or(BenchError::NoProcess)?.address;
-    let mut clients = Vec::new();
-    for _ in 0..IDLE_CLIENTS {
-        let (client, _) = client::on_loopback(&devnet.network)?;
-        client.ready().await;
-        clients.push(client);
-    }
-    let mut clients_in_turn = clients.iter().cycle();
-    let mut next = || clients_in_turn.next().ok_or(BenchError::NoProcess);
-    let pace = BUILD_PACE / IDLE_CLIENTS;
-    // What the first paths make a relay set up is not a path's.
-    let mut paths = Vec::with_capacity(IDLE_PATHS);
-    for _ in 0..50 {
-        paths.push(next()?.build(Want::Any).await?);
-        tokio::time::sleep(pace).await;
-    }
-    let before = all_private_bytes(devnet)?;
-    for _ in 0..IDLE_PATHS {
-        paths.push(next()?.build(Want::Any).await?);
-        tokio::time::sleep(pace).await;
-    }
-    // Each path is kept at three relays.
-    let grown = per(before, all_private_bytes(devnet)?, 3 * IDLE_PATHS);
-    taken.path_bytes.push(grown);
-    drop(paths);
-    drop(clients);
-    let mut endpoints = Vec::new();
-    let mut links = Vec::new();
-    let before = process::private_bytes(pid)?;
-    let mut from = Ipv4Addr::new(127, 0, 1, 1);
-    while links.len() < IDLE_LINKS {
-        let config = EndpointConfig::new(Role::Client, devnet.network.network(), fresh()?);
-        let endpoint = Endpoint::bind(config, SocketAddr::from((from, 0)))?;
-        for _ in 0..LINKS_FROM_ONE {
-            links.push(endpoint.dial(&relay, address).await?);
-            tokio::time::sleep(LINK_PACE).await;
-        }
-        endpoints.push(endpoint);
-        from = Ipv4Addr::from(u32::from(from) + 1);
-    }
-    taken
-        .link_bytes
-        .push(per(before, process::private_bytes(pid)?, links.len()));
-    Ok(())
-}
-
-fn all_private_bytes(devnet: &Devnet) -> Result<u64> {
-    let pids = devnet.ids().map(|relay| devnet.pid(&relay));
-    let bytes = pids.map(|pid| Ok(process::private_bytes(pid.ok_or(BenchError::NoProcess)?)?));
-    bytes.sum()
-}
-
-fn per(before: u64, after: u64, count: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "bytes of memory")]
-    let (grown, count) = (after.saturating_sub(before) as f64, count as f64);
-    grown / count
 }
 
 async fn tunnel(client: &Client) -> Result<(Path, Tunnel)> {

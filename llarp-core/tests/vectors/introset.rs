@@ -140,7 +140,13 @@ fn sealed(
 }
 
 fn messages(open: Record, closed: Record, location: Location) -> Value {
-    let requests = [Request::Publish(open.clone()), Request::Fetch(location)];
+    let requests = [
+        Request::Publish {
+            at: location,
+            record: open.clone(),
+        },
+        Request::Fetch(location),
+    ];
     let least = Effort::new(70_000).unwrap();
     let answers = [
         Answer::Stored { copies: 8 },
