@@ -33,6 +33,9 @@ const REST: Duration = Duration::from_secs(2);
 const LINKS: usize = 200;
 const LINKS_FROM_ONE: usize = 50;
 
+/// Time from one dial to the next: a relay need not take many handshakes at once.
+const LINK_PACE: Duration = Duration::from_millis(10);
+
 /// Bytes that a relay grows by.
 pub(super) struct Idle {
     /// For a path.
@@ -129,6 +132,7 @@ async fn links(devnet: &Devnet) -> Result<f64> {
         let mut links = Vec::with_capacity(LINKS_FROM_ONE);
         for _ in 0..LINKS_FROM_ONE {
             links.push(endpoint.dial(&relay.relay, relay.address).await?);
+            sleep(LINK_PACE).await;
         }
         held.push((endpoint, links));
     }
