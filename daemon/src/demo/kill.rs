@@ -38,7 +38,7 @@ pub(super) async fn scene(
     let mut chunks = Chunks::start(open_echo(lasting.tunnel()).await?, PAUSE_MAX);
     chunks.more(WARM_UP).await?;
     let middle = middle_of(&lasting.path())?;
-    let carried = carried(devnet, &middle, &mut chunks).await?;
+    let carried = cells_at(devnet, &middle, &mut chunks).await?;
     kill(devnet, &middle)?;
     let killed = Instant::now();
     writeln!(
@@ -52,7 +52,7 @@ pub(super) async fn scene(
     let path = next_path(lasting, &middle, &mut chunks).await?;
     let moved = killed.elapsed();
     let next = middle_of(&path)?;
-    let carried = self::carried(devnet, &next, &mut chunks).await?;
+    let carried = cells_at(devnet, &next, &mut chunks).await?;
     let heard = chunks.finish().await?;
     check(SCENE, heard.pause <= PAUSE_MAX, "no pause beyond 5 s")?;
     writeln!(
@@ -98,7 +98,7 @@ async fn next_path(lasting: &mut Lasting, dead: &RelayId, chunks: &mut Chunks) -
 }
 
 /// Cells that a relay says it has forwarded while [`COUNTED`] chunks came back.
-async fn carried(devnet: &mut Devnet, relay: &RelayId, chunks: &mut Chunks) -> Result<u64> {
+async fn cells_at(devnet: &mut Devnet, relay: &RelayId, chunks: &mut Chunks) -> Result<u64> {
     // What waits somewhere has passed relays before.
     chunks.catch_up().await?;
     let before = devnet.stat(relay, "forwarded")?;
