@@ -10,7 +10,9 @@ use llarp_core::build::ReplayCache;
 use llarp_core::clock::Clock;
 use llarp_core::crypto::secret::Secret;
 use llarp_core::directory::{NetworkView, Verify, ViewConfig};
-use llarp_core::registry::{Addresses, Charter, KeyEpoch};
+use llarp_core::registry::{
+    Addresses, Charter, CharterChain, KeyEpoch, SignedSnapshot, Snapshot, assign_swarms,
+};
 use llarp_core::relay::{
     Handshakes, KeyRing, KeyStore, KeysInMemory, Registered, Relay, RelayConfig,
 };
@@ -19,9 +21,14 @@ use llarp_core::tunnel::Services;
 use tokio::task::yield_now;
 
 use crate::link_network::{Net, at, id, key, network};
+use crate::registry_support;
 use crate::support::rng;
 
-const EPOCH: KeyEpoch = KeyEpoch(10_000);
+/// When the relay starts, and the key epoch of then.
+fn later() -> (u64, KeyEpoch) {
+    let now = registry_support::noon(1);
+    (now, KeyEpoch::at(now))
+}
 
 /// A disk that writes when it is told to.
 struct Slow {
@@ -58,15 +65,30 @@ impl KeyStore for Slow {
 }
 
 fn view(clock: Clock) -> NetworkView {
+    let root = Charter::root(1, [key(7).public()]).unwrap();
     let config = ViewConfig {
         network: network(),
-        root: Charter::root(1, [key(7).public()]).unwrap(),
+        root: root.clone().into(),
         bootstrap: Vec::new(),
         clock,
         store: Store::in_memory(),
         verify: Verify::Inline,
     };
-    NetworkView::open(config).unwrap()
+    let view = NetworkView::open(config).unwrap();
+    // A relay that knows no snapshot does not believe its clock, and turns nothing.
+    let relays = registry_support::relays(3, 2);
+    let draft = Snapshot::first(
+        &network(),
+        registry_support::terms(1),
+        relays,
+        assign_swarms,
+    );
+    let draft = draft.unwrap();
+    let signature = draft.sign(&network(), &root, &key(7)).unwrap();
+    let chain = CharterChain::new(network(), root).unwrap();
+    let signed = SignedSnapshot::collect(&chain, draft, [signature]).unwrap();
+    view.offer_snapshot(&signed.encode()).unwrap();
+    view
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,12 +102,14 @@ async fn a_slow_disk_under_the_key_ring_holds_up_no_link() {
     });
     tell.send(()).unwrap();
     let store = Arc::clone(&disk) as Arc<dyn KeyStore>;
-    let ring = KeyRing::open(network(), id(1), store, EPOCH.start(), &mut rng(1)).unwrap();
-    assert_eq!(disk.epochs().unwrap(), [EPOCH]);
-    disk.waits.store(false, Ordering::SeqCst);
     // The relay starts two key epochs later: one is to be drawn, and one to be erased.
-    let later = KeyEpoch(EPOCH.0 + 2);
-    let clock = Clock::set_to(Duration::from_secs(later.start()));
+    let (now, later) = later();
+    let first = KeyEpoch(later.0 - 2);
+    let then = Some(first.start());
+    let ring = KeyRing::open(network(), id(1), store, then, &mut rng(1)).unwrap();
+    assert_eq!(disk.epochs().unwrap(), [first]);
+    disk.waits.store(false, Ordering::SeqCst);
+    let clock = Clock::set_to(Duration::from_secs(now));
     let view = view(clock);
     let std::net::SocketAddr::V4(v4) = at(1) else {
         unreachable!("all addresses here are IPv4")
@@ -113,7 +137,7 @@ async fn a_slow_disk_under_the_key_ring_holds_up_no_link() {
         yield_now().await;
     }
     let link = net.client(9).dial(&id(1), at(1)).await.unwrap();
-    assert_eq!(disk.epochs().unwrap(), [EPOCH], "it still writes");
+    assert_eq!(disk.epochs().unwrap(), [first], "it still writes");
     tell.send(()).unwrap();
     while disk.epochs().unwrap() != [later] {
         yield_now().await;

@@ -32,8 +32,6 @@ const REST: Duration = Duration::from_secs(2);
 /// have many.
 const LINKS: usize = 200;
 const LINKS_FROM_ONE: usize = 50;
-/// A relay takes no more than 200 handshakes a second.
-const LINK_PACE: Duration = Duration::from_millis(10);
 
 /// Time from one dial to the next: a relay need not take many handshakes at once.
 const LINK_PACE: Duration = Duration::from_millis(10);
