@@ -60,7 +60,7 @@ use crate::link::{CloseCode, Endpoint, Protocol, Redialer};
 use crate::path::pool::Isolation;
 use crate::path::{Attempts, Millis, Profile, Seconds, Want};
 use crate::registry::RelayList;
-use crate::store::ReadError;
+use crate::store::{ReadError, Store};
 use crate::tunnel::{NoRuntime, Tunnel, TunnelConfig, Tunnels};
 
 /// A client. Clones share it; when the last is dropped, its paths end and its links close.
@@ -71,7 +71,7 @@ pub struct Client {
 }
 
 /// Ends the client with its last handle: tasks hold `Shared`, not this.
-struct Alive(std::sync::Weak<Shared>);
+struct Alive(Arc<Shared>);
 
 struct Shared {
     network: NetworkId,
@@ -84,6 +84,7 @@ struct Shared {
     /// Set once, before any path is built.
     tunnels: OnceLock<Tunnels>,
     profile_changed: Arc<Notify>,
+    store: Store,
     /// Whether the relays in use are accepted.
     relays_known: watch::Sender<bool>,
     /// The client has left, has come back, or is somewhere else.
@@ -147,11 +148,11 @@ impl Client {
             pool: pool::Driver::default(),
             tunnels: OnceLock::new(),
             profile_changed: Arc::default(),
+            store: config.store.clone(),
             relays_known: watch::Sender::new(known),
             moved: Arc::default(),
         });
-        let store = config.store.clone();
-        tokio::spawn(memory::keep(Arc::downgrade(&shared), config.store));
+        tokio::spawn(memory::keep(Arc::downgrade(&shared)));
         let carrier = Arc::new(tunnels::Paths::new(&shared, generator(b"paths")));
         let seed = derive(
             &config.seed,
@@ -164,9 +165,9 @@ impl Client {
         tokio::spawn(pool::run(Arc::downgrade(&shared)));
         tokio::spawn(guards::keep_house(Arc::downgrade(&shared)));
         if let Relays::Learned(view) = config.relays {
-            tokio::spawn(directory::keep(Arc::downgrade(&shared), view, store));
+            tokio::spawn(directory::keep(Arc::downgrade(&shared), view, config.store));
         }
-        let _alive = Arc::new(Alive(Arc::downgrade(&shared)));
+        let _alive = Arc::new(Alive(Arc::clone(&shared)));
         Ok(Self { shared, _alive })
     }
 
@@ -250,6 +251,7 @@ impl Client {
     /// Leaves the network: all paths end, all links close, nothing is sent until
     /// [`Client::resume`].
     pub fn suspend(&self) {
+        memory::write_at_once(&self.shared);
         self.shared.state().suspended = true;
         self.shared.leave();
         self.shared.moved.notify_one();
@@ -290,15 +292,15 @@ impl fmt::Debug for Client {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.state().suspended = true;
-            if let Some(tunnels) = shared.tunnels.get() {
-                tunnels.close();
-            }
-            shared.leave();
-            shared.moved.notify_one();
-            shared.pool.wake();
+        let shared = &self.0;
+        memory::write_at_once(shared);
+        shared.state().suspended = true;
+        if let Some(tunnels) = shared.tunnels.get() {
+            tunnels.close();
         }
+        shared.leave();
+        shared.moved.notify_one();
+        shared.pool.wake();
     }
 }
 

@@ -35,6 +35,7 @@ mod link_network;
 mod link_redial;
 #[cfg(feature = "net")]
 mod link_requests;
+mod path_absent;
 mod path_choose;
 mod path_guards;
 mod path_health;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use llarp_core::client::{Client, Path, PathEnd, PathError};
 use llarp_core::path::pool::{Isolation, Purpose};
 use llarp_core::path::{Seconds, Want};
-use llarp_core::store::Store;
+use llarp_core::store::{Store, TableId};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
 use tokio::time::{Instant, sleep, timeout};
@@ -68,6 +68,28 @@ fn an_unreachable_guard_gives_way_to_the_next_and_comes_back() {
             assert_eq!(guards(&client, &net), before, "seed {seed}");
             let used = build_many(&client, &net, 20).await;
             assert_eq!(used, before.into_iter().collect(), "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn what_a_client_learned_in_its_last_seconds_is_on_its_disk() {
+    for is_suspended in [true, false] {
+        virtual_time(1, async {
+            let mut net = TestNet::new(1, Weather::FAIR, 12);
+            let store = Store::in_memory();
+            let client = net.client_with(0, store.clone(), net.clock);
+            let on_disk = || store.get(TableId("client"), b"profile").unwrap();
+            sleep(Duration::from_secs(1)).await;
+            let first = net.address(guards(&client, &net)[0]);
+            net.net.cut_pair(client_address(0), first);
+            build_many(&client, &net, 10).await;
+            sleep(Duration::from_secs(10)).await;
+            let learned = Some(client.profile().encode());
+            assert_ne!(on_disk(), learned, "the guard's failure is news");
+            let client = Some(client).filter(|_| is_suspended);
+            client.iter().for_each(Client::suspend);
+            assert_eq!(on_disk(), learned, "suspended: {is_suspended}");
         });
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Recorders sit before relays 0, 1 and 2 and see the three links of a client's path over them.
 
-use std::collections::BTreeSet;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use llarp_core::cell::{Command, PathId};
 use llarp_core::link::Peer;
@@ -15,6 +17,7 @@ use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use tokio::time::sleep;
 
 use crate::raw::{Raw, RawPath};
 
@@ -150,8 +153,8 @@ fn cells_have_one_size_wherever_they_are_and_whatever_they_say() {
         let net = TestNet::new(1, Weather::FAIR, 3);
         let mut client = Raw::client(&net, 0, 0).await;
         let mut path = client.build(&net, &[0, 1, 2]).await;
-        let sizes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let seen = std::sync::Arc::clone(&sizes);
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
         // What is not a cell is an acknowledgement or a keep-alive.
         net.net.spy(move |datagram| {
             if datagram.len > 400 {
@@ -171,6 +174,83 @@ fn cells_have_one_size_wherever_they_are_and_whatever_they_say() {
         let (least, most) = (*sizes.iter().min().unwrap(), *sizes.iter().max().unwrap());
         // Packets with an acknowledgement beside the cell have a few bytes more.
         assert!(most - least <= 24, "{sizes:?}");
+    });
+}
+
+/// Sizes of datagrams, and how many there were of each.
+type Sizes = BTreeMap<usize, u32>;
+
+/// How much of one distribution is not in the other, of a thousand.
+fn apart(one: &Sizes, other: &Sizes) -> u64 {
+    let sum = |sizes: &Sizes| u64::from(sizes.values().sum::<u32>());
+    let share = |sizes: &Sizes, size| {
+        let count = u64::from(sizes.get(size).copied().unwrap_or(0));
+        count * 1000 / sum(sizes)
+    };
+    let more = |size| share(one, size).saturating_sub(share(other, size));
+    one.keys().map(more).sum()
+}
+
+/// Sizes of all datagrams on the three links of a path, each way, while `talk` uses it.
+async fn sizes(talk: impl AsyncFnOnce(&Raw, &mut RawPath)) -> [[Sizes; 3]; 2] {
+    let net = TestNet::new(1, Weather::FAIR, 3);
+    let mut client = Raw::client(&net, 0, 0).await;
+    let mut path = client.build(&net, &[0, 1, 2]).await;
+    let seen = Arc::new(Mutex::new(BTreeMap::<_, Sizes>::new()));
+    let noted = Arc::clone(&seen);
+    net.net.spy(move |datagram| {
+        let way = (datagram.from, datagram.to);
+        let mut noted = noted.lock().unwrap();
+        let sizes = noted.entry(way).or_default();
+        *sizes.entry(datagram.len).or_default() += 1;
+    });
+    talk(&client, &mut path).await;
+    let seen = seen.lock().unwrap();
+    let at = |n| net.address(n);
+    let links = [(client_address(0), at(0)), (at(0), at(1)), (at(1), at(2))];
+    [
+        links.map(|(near, far)| seen[&(near, far)].clone()),
+        links.map(|(near, far)| seen[&(far, near)].clone()),
+    ]
+}
+
+#[test]
+fn sizes_do_not_tell_the_links_of_a_path_apart() {
+    virtual_time(1, async {
+        // Up only: what comes back is the links' own.
+        let ways = sizes(async |client, path| {
+            for n in 0..2000 {
+                client.send(path, 2, Command::Pad, &[7; 100]);
+                sleep(Duration::from_millis(n % 23)).await;
+            }
+            sleep(Duration::from_secs(1)).await;
+        });
+        for links in ways.await {
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                let apart = apart(&links[a], &links[b]);
+                assert!(apart <= 50, "{apart} of 1000, links {a} and {b}: {links:?}");
+            }
+        }
+        // There and back: a packet that carries a cell may bring an acknowledgement along, nine bytes at
+        // most. How often it does depends on who answers at once, which its time shows as well.
+        let ways = sizes(async |client, path| {
+            for n in 0..300 {
+                for _ in 0..n % 16 {
+                    let probe = path.next_probe().encode();
+                    client.send(path, 2, Command::Probe, &probe);
+                }
+                while client.hear(path).await.is_some() {}
+            }
+        });
+        let with_cell = |sizes: &Sizes| {
+            let with_cell = sizes.keys().copied().filter(|size| *size > 400);
+            (with_cell.clone().min().unwrap(), with_cell.max().unwrap())
+        };
+        let ways = ways.await;
+        let all: Vec<_> = ways.iter().flatten().map(with_cell).collect();
+        let bare = all[0].0;
+        let is_alike = |(least, most): &(usize, usize)| *least == bare && most - least <= 9;
+        assert!(all.iter().all(is_alike), "{all:?}");
     });
 }
 

@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use llarp_core::build::ReplayCache;
 use llarp_core::client::{Client, ClientConfig};
@@ -16,10 +16,10 @@ use llarp_core::crypto::hash::NetworkId;
 use llarp_core::crypto::identity::{RelayId, SecretKey};
 use llarp_core::crypto::onion_key::OnionSecret;
 use llarp_core::crypto::secret::Secret;
-use llarp_core::link::{Endpoint, EndpointConfig, Role};
+use llarp_core::link::{Endpoint, EndpointConfig, KnownRelays, Role};
 use llarp_core::path::Diversity;
 use llarp_core::registry::{Addresses, RelayContact, RelayList};
-use llarp_core::relay::{Handshakes, Relay, RelayConfig};
+use llarp_core::relay::{Directory, Handshakes, Relay, RelayConfig};
 use llarp_core::store::Store;
 use llarp_core::tunnel::{Echo, Services, TerminalService};
 use quinn::TokioRuntime;
@@ -40,6 +40,10 @@ pub struct TestNet {
     pub clock: Clock,
     /// All relays, running or not, as clients and relays know them.
     pub list: RelayList,
+    /// The same, as relays that run look it up.
+    told: Told,
+    /// Machines that there have been.
+    machines: usize,
     places: Vec<Place>,
     by_id: BTreeMap<RelayId, usize>,
     rng: ChaCha20Rng,
@@ -87,30 +91,17 @@ impl TestNet {
     pub fn without_relays(seed: u64, weather: Weather, count: usize) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let clock = Clock::set_to(Duration::from_secs(START));
-        let mut place = |n: usize| {
-            let known = address(1, n);
-            let mut onion_seed = [0; 32];
-            rng.fill_bytes(&mut onion_seed);
-            Place {
-                key: Arc::new(SecretKey::generate(&mut rng)),
-                onion_seed,
-                wrong_key: None,
-                wrong_onion_seed: None,
-                has_run: false,
-                known,
-                listens: known,
-                clock,
-                running: None,
-                tap: None,
-            }
-        };
-        let places: Vec<_> = (0..count).map(&mut place).collect();
+        let places: Vec<_> = (0..count)
+            .map(|n| Place::new(address(1, n), clock, &mut rng))
+            .collect();
         let list = RelayList::new(places.iter().map(Place::contact)).expect("relays with own ids");
         let ids = places.iter().map(|place| place.key.relay_id());
         Self {
             net: Net::new(seed, weather),
             clock,
+            told: Told(Arc::new(Mutex::new(list.clone()))),
             list,
+            machines: count,
             by_id: ids.zip(0..).collect(),
             places,
             rng,
@@ -181,7 +172,7 @@ impl TestNet {
         let id = key.relay_id();
         let role = Role::Relay {
             key: Arc::clone(&key),
-            known: Arc::new(self.list.clone()),
+            known: Arc::new(self.told.clone()),
         };
         let replays = if core::mem::replace(&mut place.has_run, true) {
             ReplayCache::after_restart(clock.minute(), &mut rng)
@@ -194,7 +185,7 @@ impl TestNet {
             registered: None,
             onion: vec![place.onion(place.wrong_onion_seed.unwrap_or(place.onion_seed))],
             replays,
-            directory: Arc::new(self.list.clone()),
+            directory: Arc::new(self.told.clone()),
             clock,
             seed: Secret::random(&mut rng),
             handshakes: Handshakes::Inline,
@@ -205,13 +196,24 @@ impl TestNet {
         assert!(place.running.replace(relay).is_none(), "relay {n} runs");
     }
 
-    /// Starts relay `n` as a new machine with its keys, which have seen no builds: it carries them
-    /// out at once.
+    /// In place of relay `n`, which does not run, another relay is listed and starts: with keys of
+    /// its own, at an address of its own. The other relays know of it, and that the old one has left;
+    /// clients are to be told of the new list.
     ///
     /// # Panics
-    /// If it runs already.
+    /// If the old relay runs.
     pub fn replace(&mut self, n: usize) {
-        self.places[n].has_run = false;
+        assert!(self.places[n].running.is_none(), "relay {n} runs");
+        let place = Place::new(address(1, self.machines), self.clock, &mut self.rng);
+        self.machines += 1;
+        let left = self.id(n);
+        let stay = self.list.iter().filter(|relay| relay.id != left).cloned();
+        let list = RelayList::new(stay.chain([place.contact()])).expect("relays with own ids");
+        self.by_id.remove(&left);
+        self.by_id.insert(place.key.relay_id(), n);
+        self.places[n] = place;
+        *self.told.0.lock().unwrap_or_else(PoisonError::into_inner) = list.clone();
+        self.list = list;
         self.start(n);
     }
 
@@ -313,6 +315,23 @@ impl TestNet {
 }
 
 impl Place {
+    fn new(known: SocketAddr, clock: Clock, rng: &mut ChaCha20Rng) -> Self {
+        let mut onion_seed = [0; 32];
+        rng.fill_bytes(&mut onion_seed);
+        Self {
+            key: Arc::new(SecretKey::generate(rng)),
+            onion_seed,
+            wrong_key: None,
+            wrong_onion_seed: None,
+            has_run: false,
+            known,
+            listens: known,
+            clock,
+            running: None,
+            tap: None,
+        }
+    }
+
     fn onion(&self, seed: [u8; 32]) -> OnionSecret {
         let mut rng = ChaCha20Rng::from_seed(seed);
         OnionSecret::generate(&network(), &self.key.relay_id(), &mut rng)
@@ -328,6 +347,29 @@ impl Place {
             family: None,
             onion: self.onion(self.onion_seed).public(),
         }
+    }
+}
+
+/// The list of relays as it is now.
+#[derive(Debug, Clone)]
+struct Told(Arc<Mutex<RelayList>>);
+
+impl Told {
+    fn list(&self) -> RelayList {
+        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.clone()
+    }
+}
+
+impl KnownRelays for Told {
+    fn is_known(&self, id: &RelayId) -> bool {
+        self.list().is_known(id)
+    }
+}
+
+impl Directory for Told {
+    fn address_of(&self, relay: &RelayId) -> Option<SocketAddr> {
+        self.list().address_of(relay)
     }
 }
 

@@ -147,7 +147,8 @@ impl Shared {
         self.build_beside(want, None).await
     }
 
-    /// The same, over other relays than those of a path that is `silent`, as far as there are any.
+    /// The same, over other relays than those of a path that is `silent`, or whose loss another is to
+    /// outlive, as far as there are any.
     pub(super) async fn build_beside(
         self: &Arc<Self>,
         want: Want,

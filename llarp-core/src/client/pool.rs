@@ -57,14 +57,13 @@ impl Driver {
         self.planned().failed.get(&key).cloned()
     }
 
-    /// The best path of `key`; `None` if none stands.
-    fn best(&self, key: Isolation) -> Option<Path> {
+    /// Paths of `key` that stand, the best first.
+    fn open(&self, key: Isolation) -> Vec<Path> {
         let planned = self.planned();
         let standing = planned.pool.standing(key);
-        let mut open = standing
-            .iter()
-            .filter_map(|path| planned.standing.get(path));
-        open.find(|path| path.end().is_none()).cloned()
+        let paths = standing.iter().map(|path| planned.standing.get(path));
+        let open = paths.flatten().filter(|path| path.end().is_none());
+        open.cloned().collect()
     }
 }
 
@@ -76,7 +75,7 @@ impl Shared {
             if self.is_suspended() {
                 return Err(PathError::Suspended);
             }
-            if let Some(path) = self.pool.best(key) {
+            if let Some(path) = self.best_path(key) {
                 return Ok(path);
             }
             if !self.pool.planned().pool.is_kept(key) {
@@ -91,9 +90,24 @@ impl Shared {
         }
     }
 
+    /// The path of `key` that lasts longest, of those that are not silent if there are any; `None` if
+    /// none stands.
+    fn best_path(&self, key: Isolation) -> Option<Path> {
+        let now = self.now();
+        let open = self.pool.open(key);
+        let table = self.table();
+        let silent = |path: &&Path| table.is_silent(path.number(), now);
+        open.iter().min_by_key(silent).cloned()
+    }
+
     /// Builds a path of the pool, keeps it until it ends, and tells the pool.
     async fn stand(self: Arc<Self>, number: PathNumber, key: Isolation, want: Want) {
-        let path = match self.build(want).await {
+        // Over other relays than the path that stands, as far as there are any: what ends one of the two
+        // leaves the other.
+        let stands = self.pool.open(key);
+        let beside = stands.first().map(|path| path.route().clone());
+        drop(stands);
+        let path = match self.build_beside(want, beside).await {
             Ok(path) => path,
             Err(why) => {
                 let mut planned = self.pool.planned();

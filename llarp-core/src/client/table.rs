@@ -256,6 +256,12 @@ impl Table {
         open.map_or(0, |open| open.weigh(open.out.sent().max(open.received)))
     }
 
+    /// Whether a path has left something unanswered for so long that another one is to be preferred.
+    pub(super) fn is_silent(&self, number: u64, now: Millis) -> bool {
+        let open = self.paths.get(&number);
+        open.is_none_or(|open| open.probing.is_silent(now))
+    }
+
     /// Sends a packet to a path's terminal.
     ///
     /// # Errors

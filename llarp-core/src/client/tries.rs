@@ -23,7 +23,7 @@ pub(super) struct Tries {
     /// Why a guard was not linked, unless one was.
     unlinked: Option<DialError>,
     linked: bool,
-    /// A path that is silent: who is on it had better not be on another one.
+    /// A path that is silent or may be one day: who is on it had better not be on another one.
     silent: Option<Route>,
 }
 

@@ -16,6 +16,12 @@ pub(super) const GUARD_SECS: (u64, u64) = (48 * DAY_SECS, 72 * DAY_SECS);
 pub(super) const SECOND_SECS: (u64, u64) = (DAY_SECS, 12 * DAY_SECS);
 /// A relay that left the list keeps its slot for so long, in case it comes back.
 const ABSENT_SECS: u64 = 3 * DAY_SECS;
+/// And for so long while too few others are listed: longer than a list is short that is only being learned.
+const ABSENT_SHORT_SECS: u64 = 10 * 60;
+/// Too few: those in use, and as many in their places.
+const GUARDS_LISTED: usize = 4;
+/// Too few of the second hops: as many as stand behind a guard.
+const SECOND_HOPS_LISTED: usize = 4;
 /// The wait after a guard's first failure, at most.
 const RETRY_SECS: u64 = 30;
 /// The wait after many failures, at most.
@@ -42,8 +48,16 @@ impl Kept {
         }
     }
 
-    /// Compares with the list and the clock; whether the slot is free again.
-    fn is_over(&mut self, list: &RelayList, life: (u64, u64), now: Seconds) -> bool {
+    /// Compares with the list and the clock; whether the slot is free again. If it `is_short` of
+    /// others, a relay that has left it makes room sooner: a client must not be without a route while
+    /// it waits for relays to come back.
+    fn is_over(
+        &mut self,
+        list: &RelayList,
+        life: (u64, u64),
+        is_short: bool,
+        now: Seconds,
+    ) -> bool {
         // A clock that was set back must not make a relay immortal.
         self.until = self.until.min(now.plus(life.1));
         self.absent_since = match (list.get(&self.relay), self.absent_since) {
@@ -51,7 +65,12 @@ impl Kept {
             (None, Seconds(0)) => Seconds(now.0.max(1)),
             (None, since) => since.min(Seconds(now.0.max(1))),
         };
-        let absent = self.absent_since.0 > 0 && now.since(self.absent_since) >= ABSENT_SECS;
+        let wait = if is_short {
+            ABSENT_SHORT_SECS
+        } else {
+            ABSENT_SECS
+        };
+        let absent = self.absent_since.0 > 0 && now.since(self.absent_since) >= wait;
         absent || self.until <= now
     }
 }
@@ -106,10 +125,12 @@ pub(super) fn refill_guards(
     rng: &mut impl Rng,
 ) {
     for at in 0..most {
+        let kept = guards.iter().map(|guard| &guard.kept);
+        let is_short = listed(kept, list) < GUARDS_LISTED;
         // A wait is an hour at most, whatever a clock that was set back makes of it.
         if let Some(guard) = guards.get_mut(at) {
             guard.retry_at = guard.retry_at.min(now.plus(RETRY_MAX_SECS));
-            if !guard.kept.is_over(list, GUARD_SECS, now) {
+            if !guard.kept.is_over(list, GUARD_SECS, is_short, now) {
                 continue;
             }
         }
@@ -148,9 +169,10 @@ pub(super) fn refill_second_hops(
                 None => relay.id != other.relay,
             })
         };
+        let is_short = listed(kept.iter(), list) < SECOND_HOPS_LISTED;
         let over = kept
             .get_mut(at)
-            .map(|own| own.is_over(list, SECOND_SECS, now));
+            .map(|own| own.is_over(list, SECOND_SECS, is_short, now));
         if over == Some(false) {
             // Families and addresses change: of two that became alike, the later one goes.
             let own = kept.get(at).and_then(|own| list.get(&own.relay));
@@ -169,6 +191,11 @@ pub(super) fn refill_second_hops(
         };
         put(kept, at, Kept::draw(relay, SECOND_SECS, now, rng));
     }
+}
+
+/// How many of them the list has.
+fn listed<'a>(kept: impl Iterator<Item = &'a Kept>, list: &RelayList) -> usize {
+    kept.filter(|kept| list.get(&kept.relay).is_some()).count()
 }
 
 fn put<T>(slots: &mut Vec<T>, at: usize, new: T) {

@@ -23,6 +23,8 @@ const PAIR_AVOIDED: u32 = 500;
 const CHARGE_MAX: u32 = 16 * VOTE;
 /// Half of a charge is forgotten in this time: as long as two paths live.
 const HALF_LIFE_SECS: u64 = 20 * 60;
+/// A relay that says of itself that it cannot is left in peace for so long, if others can.
+const REST_SECS: u64 = 60;
 /// The chance of a candidate, and that of one that is avoided: still tried, so that it can recover.
 const WEIGHT: u64 = 8;
 const WEIGHT_AVOIDED: u64 = 1;
@@ -66,6 +68,12 @@ impl<K: Ord + Copy> Charges<K> {
         self.of.get(key).map_or(0, |charge| charge.now(now))
     }
 
+    fn now(&self, now: Seconds) -> impl Iterator<Item = (K, u32)> {
+        let all = self.of.iter();
+        let charged = all.map(move |(key, charge)| (*key, charge.now(now)));
+        charged.filter(|(_, amount)| *amount > 0)
+    }
+
     fn add(&mut self, key: K, amount: u32, now: Seconds) {
         if !self.of.contains_key(&key) && self.of.len() >= self.max {
             self.of.retain(|_, charge| charge.now(now) > 0);
@@ -95,6 +103,8 @@ impl<K: Ord + Copy> Charges<K> {
 pub(super) struct Health {
     relays: Charges<RelayId>,
     pairs: Charges<(RelayId, RelayId)>,
+    /// Until when those that have said that they cannot are left in peace.
+    resting: BTreeMap<RelayId, Seconds>,
 }
 
 impl Health {
@@ -102,6 +112,7 @@ impl Health {
         Self {
             relays: Charges::new(HEALTH_RELAYS_MAX),
             pairs: Charges::new(HEALTH_PAIRS_MAX),
+            resting: BTreeMap::new(),
         }
     }
 
@@ -116,7 +127,22 @@ impl Health {
         self.pairs.add((one, other), VOTE, now);
     }
 
-    /// A relay says of itself that it cannot, or had a part in a build that ran out of time.
+    /// A relay says of itself that it cannot. Only its own word counts for this, which is
+    /// authenticated: nobody else can push it aside.
+    pub(super) fn declined(&mut self, relay: RelayId, now: Seconds) {
+        self.lightly(relay, now);
+        self.resting.retain(|_, until| *until > now);
+        if self.resting.len() < HEALTH_RELAYS_MAX {
+            self.resting.insert(relay, now.plus(REST_SECS));
+        }
+    }
+
+    /// Whether a relay is left in peace.
+    pub(super) fn rests(&self, relay: &RelayId, now: Seconds) -> bool {
+        self.resting.get(relay).is_some_and(|until| *until > now)
+    }
+
+    /// A relay had a part in a build that ran out of time.
     pub(super) fn lightly(&mut self, relay: RelayId, now: Seconds) {
         self.relays.add(relay, LIGHT, now);
     }
@@ -131,6 +157,16 @@ impl Health {
                 self.pairs.halve(&(*one, *other), now);
             }
         }
+    }
+
+    /// Relays that are charged now, and how much.
+    pub(super) fn relays(&self, now: Seconds) -> impl Iterator<Item = (RelayId, u32)> {
+        self.relays.now(now)
+    }
+
+    /// Neighbours that are charged as a pair now, and how much.
+    pub(super) fn pairs(&self, now: Seconds) -> impl Iterator<Item = ((RelayId, RelayId), u32)> {
+        self.pairs.now(now)
     }
 
     /// The candidates for the sticky hop behind `guard`, with their weights.

@@ -326,6 +326,14 @@ impl Probing {
         }
     }
 
+    /// Whether something has been unanswered for so long that the terminal is asked: a path beside it
+    /// that is not silent serves better.
+    #[must_use]
+    pub fn is_silent(&self, now: Millis) -> bool {
+        self.waiting
+            .is_some_and(|since| now.since(since) >= ASK_MILLIS)
+    }
+
     fn dead_after(&self, now: Millis) -> u64 {
         let answered = self.answered.map(|answered| now.since(answered));
         match self.broken() {

@@ -78,7 +78,8 @@ impl Profile {
             .collect()
     }
 
-    /// The second hops that stand behind `guard`: the first four that may share a path with it.
+    /// The second hops that stand behind `guard`: the first four that may share a path with it, and of
+    /// these first those that have not said of late that they cannot.
     pub(super) fn second_hops(
         &self,
         list: &RelayList,
@@ -93,10 +94,10 @@ impl Profile {
             kept.until > now && relay.is_some_and(|relay| self.diversity.admits(guard, relay))
         };
         let fitting = self.second_hops.iter().filter(fits);
+        let mut fitting: Vec<_> = fitting.map(|kept| kept.relay).collect();
+        fitting.sort_by_key(|relay| self.health.rests(relay, now));
+        fitting.truncate(SECOND_HOPS_USED);
         fitting
-            .take(SECOND_HOPS_USED)
-            .map(|kept| kept.relay)
-            .collect()
     }
 
     /// How many guards are sampled, and when the first of those that are down is tried again.
@@ -161,7 +162,7 @@ impl Profile {
             Charge::First | Charge::Hop(0) => self.strike(route, now, rng),
             Charge::Hop(hop) => {
                 if let Some(relay) = route.hop(hop) {
-                    self.health.lightly(relay, now);
+                    self.health.declined(relay, now);
                 }
             }
             Charge::Pair(one, other) => {
@@ -181,6 +182,19 @@ impl Profile {
         if !route.is_wanted() {
             self.strike(route, now, rng);
         }
+    }
+
+    /// Relays that are charged at `now`, and with how many thousandths of a vote. Tell no log: they
+    /// were on this client's paths.
+    #[must_use]
+    pub fn charged(&self, now: Seconds) -> Vec<(RelayId, u32)> {
+        self.health.relays(now).collect()
+    }
+
+    /// Neighbours that are charged as a pair at `now`, as [`Profile::charged`]. Tell no log.
+    #[must_use]
+    pub fn charged_pairs(&self, now: Seconds) -> Vec<((RelayId, RelayId), u32)> {
+        self.health.pairs(now).collect()
     }
 
     fn strike(&mut self, route: &Route, now: Seconds, rng: &mut impl Rng) {

@@ -37,8 +37,12 @@ fn bad_ones(net: &RegisteredNet, old: Vec<u8>) -> Vec<Bad> {
     let mut changed = good.clone();
     let middle = good.len() / 2;
     changed[middle] ^= 1;
-    let strangers = RegisteredNet::without_relays(99, Weather::FAIR, 12, START);
     let now = net.now();
+    // Further on than what is known, so that only its signatures speak against it.
+    let mut strangers = RegisteredNet::without_relays(99, Weather::FAIR, 12, START).authorities;
+    strangers.publish(now, Changes::default());
+    let foreign = strangers.publish(now, Changes::default());
+    assert_eq!(strangers.newest().number(), 2);
     let expired = signed(net, |terms| {
         terms.valid_from = now - 60;
         terms.valid_until = now - 1;
@@ -59,11 +63,7 @@ fn bad_ones(net: &RegisteredNet, old: Vec<u8>) -> Vec<Bad> {
             |why| matches!(why, Refused::Forged(_) | Refused::Malformed(_)),
             "registry",
         ),
-        (
-            strangers.snapshot,
-            |why| matches!(why, Refused::Forged(_) | Refused::RolledBack { .. }),
-            "registry",
-        ),
+        (foreign, |why| matches!(why, Refused::Forged(_)), "forged"),
         (
             expired,
             |why| matches!(why, Refused::Expired { .. }),

@@ -4,12 +4,15 @@ use core::time::Duration;
 
 use llarp_core::client::PathError;
 use llarp_core::path::{ChooseError, Want};
-use llarp_core::registry::Changes;
 use llarp_core::registry::directory::Trust;
+use llarp_core::registry::{Changes, OrderError, Refused, Snapshot, SnapshotHash, assign_swarms};
 use llarp_core::store::Store;
 use llarp_tests::figure;
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::registered::RegisteredNet;
+use llarp_tests::testnet::{START, network};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use tokio::time::sleep;
 
 use super::{HOUR, MINUTE, number, ready, settled, talk, until};
@@ -128,8 +131,56 @@ fn who_was_away_while_authorities_were_replaced_follows_them_and_nobody_else() {
         ));
         assert_eq!(view.members().head().charter, 3);
         talk(&client, Want::Any).await;
-        // Those who were replaced are not believed any more.
-        let stale = net.authorities.newest();
-        assert_eq!(stale.number(), 5);
+        // Those who were replaced are not believed any more, whatever they sign.
+        let relay = net.view(5).clone();
+        for node in [&view, &relay] {
+            let why = node.offer_snapshot(&by_the_replaced(&net, 0)).unwrap_err();
+            let is_right = matches!(
+                why,
+                Refused::Order {
+                    number: 6,
+                    error: OrderError::Charter { least: 3, got: 0 }
+                }
+            );
+            assert!(is_right, "{why}");
+            let why = node.offer_snapshot(&by_the_replaced(&net, 3)).unwrap_err();
+            assert!(matches!(why, Refused::Forged(_)), "{why}");
+            assert_eq!((number(node), node.members().head().charter), (Some(5), 3));
+        }
+        // What those sign who took their places is.
+        let changes = Changes::default();
+        let true_one = net.authorities.publish(net.now(), changes);
+        for node in [&view, &relay] {
+            node.offer_snapshot(&true_one).unwrap();
+            assert_eq!(number(node), Some(6));
+        }
     });
+}
+
+/// Snapshot 6, in all else as it should be, signed by the first authorities of network 3 after they
+/// have appointed so many others in a row, as whoever steals their keys may.
+fn by_the_replaced(net: &RegisteredNet, appointed: u32) -> Vec<u8> {
+    // One seed makes one desk.
+    let mut desk = RegisteredNet::without_relays(3, Weather::FAIR, 12, START).authorities;
+    let now = net.now();
+    let newest = net.authorities.newest();
+    for _ in 0..newest.number() {
+        desk.publish(now, Changes::default());
+    }
+    let mut dice = ChaCha20Rng::seed_from_u64(66);
+    for _ in 0..appointed {
+        desk.replace(&mut dice);
+    }
+    let before = desk.newest();
+    let draft = before.succeed(
+        &network(),
+        desk.terms(now),
+        Changes::default(),
+        assign_swarms,
+    );
+    let mut draft = draft.unwrap().encode();
+    let SnapshotHash(named) = before.hash();
+    let at = draft.windows(32).position(|bytes| bytes == named).unwrap();
+    draft[at..at + 32].copy_from_slice(&newest.hash().0);
+    desk.sign(Snapshot::decode(&draft).unwrap())
 }
