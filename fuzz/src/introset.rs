@@ -92,7 +92,7 @@ fn read_record(bytes: &[u8], original: Option<&Record>) {
     assert_eq!(record.as_bytes(), bytes);
     assert!(record.from() < record.until());
     // One of these that the fuzzer was given whole is good, too.
-    let known = RECORDS.iter().any(|known| *known == record);
+    let known = RECORDS.contains(&record);
     let at = record.location(&NETWORK, &BEACON);
     let rules = Rules {
         network: &NETWORK,

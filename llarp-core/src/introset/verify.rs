@@ -91,7 +91,7 @@ impl Refused {
 
 impl Record {
     /// Checks what anybody can check, the cheapest first: a refusal before the proof of work costs
-    /// nothing, one behind it two hashes, and only what was worked for costs the 0.1 ms of two keys and
+    /// nothing, one behind it two hashes, and only what was worked for costs the 0.2 ms of two keys and
     /// two signatures.
     ///
     /// # Errors
