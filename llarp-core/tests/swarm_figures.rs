@@ -198,9 +198,9 @@ fn plot() -> String {
         "soft",
         "after 40 epochs in each of which 5 % left and 5 % joined",
     ));
-    put("<rect class=\"bar3\" x=\"470\" y=\"46\" width=\"14\" height=\"4\"/>".to_owned());
+    put("<rect class=\"bar3\" x=\"484\" y=\"46\" width=\"14\" height=\"4\"/>".to_owned());
     put(text(
-        490.0,
+        504.0,
         53.0,
         "soft",
         "after it also grew by half in 20 of them, and shrank again in 20",
