@@ -154,14 +154,19 @@ async fn an_unreachable_next_hop_is_told_while_the_client_still_listens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_straight_back_is_declined() {
+async fn a_build_straight_back_is_carried_out() {
     let relays = Relays::new(2);
     let mut client = Client::new(&relays, 9, 1).await;
-    let failed = client.fail(&relays, &[1, 2, 1]).await;
-    let Cause::Refused { status, .. } = failed.cause else {
-        panic!("{failed}");
-    };
-    assert_eq!(status, Status::NextRefused);
+    let mut path = client.build(&relays, &[1, 2, 1]).await;
+    for hop in 0..3 {
+        assert!(client.probe(&mut path, hop).await.is_some(), "hop {hop}");
+    }
+    assert_eq!(relays.relays[&1].stats().paths, 2, "its guard and its end");
+    client.link.close(CloseCode::Done);
+    sleep(SOON).await;
+    for n in [1, 2] {
+        assert_eq!(relays.relays[&n].stats().paths, 0, "relay {n}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

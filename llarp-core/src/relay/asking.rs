@@ -12,7 +12,7 @@ use crate::build::{BuildReply, BuildRequest, Decline};
 use crate::crypto::identity::RelayId;
 use crate::hop::LinkId;
 use crate::hop::message::KIND_BUILD;
-use crate::link::{Link, Peer, RequestError};
+use crate::link::{Link, RequestError};
 use crate::wire::limits::{BUILD_REPLY_LEN, BUILD_TIME, NEXT_DIAL_TIME};
 
 /// One build's place among those that wait for a relay; dropped, it is free.
@@ -23,19 +23,11 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// A place among those that wait for `next`, for a build that came over `from`. The error is
-    /// what to tell whoever asked.
-    pub(super) fn begin(
-        shared: &Arc<Shared>,
-        from: LinkId,
-        next: RelayId,
-    ) -> Result<Arc<Self>, Decline> {
+    /// A place among those that wait for `next`. The error is what to tell whoever asked.
+    pub(super) fn begin(shared: &Arc<Shared>, next: RelayId) -> Result<Arc<Self>, Decline> {
         let mut core = shared.core();
-        // No client wants a path that turns on the spot; who built one could play two relays off
-        // against each other.
-        if core.neighbours.peer(from) == Some(Peer::Relay(next)) {
-            return Err(Decline::NextRefused);
-        }
+        // It may be the previous hop: the relay that a path is to end at may be its guard
+        // (`docs/spec/07-path.md` §3).
         if !core.neighbours.begin_asking(next) {
             return Err(Decline::Overloaded);
         }

@@ -171,7 +171,7 @@ async fn forward(
 ) -> Outcome {
     let mut withdrawn = pin!(withdrawn);
     let no = |build: ForwardBuild, why| Outcome::No(build.decline(why, &mut shared.fork_rng()));
-    let asking = match Asking::begin(shared, from, *build.next()) {
+    let asking = match Asking::begin(shared, *build.next()) {
         Ok(asking) => asking,
         Err(why) => return no(build, why),
     };
