@@ -3,7 +3,7 @@
 //! In: cells as links deliver them, hops as builds leave them, the time. Out: a [`Verdict`] a cell,
 //! which works in the caller's buffer and allocates nothing; [`Closing`]s; the order in which cells
 //! leave ([`FairQueue`]); which builds are admitted ([`BuildAdmission`]); the message that closes
-//! paths ([`message`]). *Not* here: links, tasks, clocks, what a terminal does with data.
+//! paths ([`message`]), and those that it is still to name ([`Closes`]). *Not* here: links, tasks, clocks, what a terminal does with data.
 //! Specification: `docs/spec/04-hop.md`.
 //!
 //! ```text
@@ -27,6 +27,7 @@
 )]
 
 mod admission;
+mod closes;
 mod fair;
 mod filter;
 mod lists;
@@ -37,6 +38,7 @@ mod table;
 mod verdict;
 
 pub use admission::{Asker, BuildAdmission, Network, Shed, Ticket};
+pub use closes::Closes;
 pub use fair::{FairLimits, FairQueue, Overflow};
 pub use pool::{CellBuf, CellPool};
 pub use table::{InsertError, PathTable, SendError};

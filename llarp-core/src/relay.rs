@@ -27,11 +27,11 @@
 
 mod asking;
 mod builds;
-mod closes;
 mod config;
 mod core;
 mod gossip;
 mod keys;
+mod load;
 mod neighbours;
 mod room;
 mod stats;
@@ -47,6 +47,7 @@ use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 pub use self::config::{Directory, Handshakes, RelayConfig};
 use self::core::Core;
@@ -191,9 +192,20 @@ impl Relay {
         *lock(&self.shared.onion) = onion.into();
     }
 
-    /// Leaves in order: no new links, peers told, up to `patience` for them to go.
+    /// Leaves in order: no new builds or links, peers told, tunnels and paths closed, up to
+    /// `patience` for what says so to get out and for the peers to go. A second is enough.
     pub async fn drain(self, patience: Duration) {
-        self.shared.endpoint.drain(patience).await;
+        let shared = &self.shared;
+        shared.core().drain(false);
+        // Tunnels that end here say so through their paths, which therefore end behind them.
+        let ends_here = async {
+            if let Some(tunnels) = shared.tunnels.get() {
+                tunnels.close();
+                let _ = timeout(patience / 2, tunnels.closed()).await;
+            }
+            shared.core().drain(true);
+        };
+        tokio::join!(shared.endpoint.drain(patience), ends_here);
     }
 }
 
@@ -231,7 +243,7 @@ impl Shared {
         if let Some(id) = core.neighbours.id_of(&link) {
             return Some(id);
         }
-        let taken_in = core.neighbours.insert(link.clone())?;
+        let taken_in = core.take_in(link.clone())?;
         drop(core);
         if let Peer::Relay(_) = link.peer() {
             link.allow_requests(RELAY_REQUESTS_OPEN);

@@ -116,7 +116,7 @@ impl BuildAdmission {
         }
     }
 
-    /// Admits a build that came over `link`, while `queued` cells wait for all links together.
+    /// Admits a build that came over `link`, while `queued` cells wait for links that take cells.
     ///
     /// # Errors
     /// [`Shed`]; nothing is then counted.
@@ -246,7 +246,9 @@ impl Asker {
         matches!(self, Self::Anonymous(_))
     }
 
-    const fn network(self) -> Option<Network> {
+    /// The network of strangers that it counts for.
+    #[must_use]
+    pub const fn network(self) -> Option<Network> {
         match self {
             Self::Relay => None,
             Self::Anonymous(network) => network,

@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::lists::{Links, List};
-use super::{CellBuf, PathRef};
+use super::{CellBuf, CellPool, PathRef};
 use crate::wire::limits::{QUEUE_FIFO_CELLS, QUEUE_LINK_CELLS, QUEUE_PATH_CELLS};
 
 /// How much waits, in cells.
@@ -57,7 +57,8 @@ pub struct FairQueue {
     idle: Vec<usize>,
     by_path: HashMap<PathRef, usize, BuildHasherDefault<PathHasher>>,
     /// Flows that have cells, in the order of their turns.
-    turns: VecDeque<usize>,
+    turns: List,
+    order: Links,
     lengths: Lengths,
     waiting: Waiting,
 }
@@ -77,7 +78,8 @@ impl FairQueue {
             flows: Vec::new(),
             idle: Vec::new(),
             by_path: HashMap::default(),
-            turns: VecDeque::new(),
+            turns: List::EMPTY,
+            order: Links::default(),
             lengths: Lengths::default(),
             waiting: Waiting::default(),
         }
@@ -137,17 +139,49 @@ impl FairQueue {
         if let Some(cell) = self.fifo.pop_front() {
             return Some(cell);
         }
-        let at = self.turns.pop_front()?;
+        let at = self.turns.first()?;
+        self.order.take_out(&mut self.turns, at);
         let flow = self.flows.get_mut(at)?;
         let len = flow.cells.len();
         let cell = self.waiting.pop_first(&mut flow.cells)?;
         self.lengths.moved(at, len, len - 1);
         if len > 1 {
-            self.turns.push_back(at);
+            self.order.append(&mut self.turns, at);
         } else {
             self.retire(at);
         }
         Some(cell)
+    }
+
+    /// Cells behind the first of each path: those that [`FairQueue::cut`] may take.
+    #[must_use]
+    pub const fn surplus(&self) -> usize {
+        self.waiting.len() - self.turns.len()
+    }
+
+    /// Takes the newest cell of the path that has most waiting; `None` if none has more than one.
+    pub fn cut(&mut self) -> Option<CellBuf> {
+        self.cut_longest(1).map(|lost| lost.cell)
+    }
+
+    /// Gives up what waits of a path that is closed, but for what is among the first of all; how many
+    /// cells that is.
+    pub fn forget(&mut self, path: PathRef, pool: &mut CellPool) -> usize {
+        let Some(at) = self.by_path.get(&path).copied() else {
+            return 0;
+        };
+        let mut given_up = 0;
+        while let Some(flow) = self.flows.get_mut(at)
+            && let Some(cell) = self.waiting.pop_last(&mut flow.cells)
+        {
+            let len = flow.cells.len();
+            self.lengths.moved(at, len + 1, len);
+            pool.give(cell);
+            given_up += 1;
+        }
+        self.order.take_out(&mut self.turns, at);
+        self.retire(at);
+        given_up
     }
 
     fn open(&mut self, path: PathRef) -> usize {
@@ -155,14 +189,17 @@ impl FairQueue {
         let flow = Flow { path, cells };
         let at = match self.idle.pop() {
             Some(at) => at,
-            None => self.lengths.flows.new_node(),
+            None => {
+                self.order.new_node();
+                self.lengths.flows.new_node()
+            }
         };
         match self.flows.get_mut(at) {
             Some(idle) => *idle = flow,
             None => self.flows.push(flow),
         }
         self.by_path.insert(path, at);
-        self.turns.push_back(at);
+        self.order.append(&mut self.turns, at);
         at
     }
 

@@ -26,7 +26,8 @@ pub enum CloseCode {
     Draining,
     /// No room, or not wanted.
     Refused,
-    /// Too much of what the other side sent was no cell, or of no path.
+    /// Too much of what the other side sent was no cell, or of no path; or it took none of the cells that
+    /// waited for it.
     Useless,
     /// A code of another version.
     Other(u8),

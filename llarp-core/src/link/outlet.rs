@@ -58,6 +58,29 @@ impl Outlet {
         self.queue.is_empty()
     }
 
+    /// Cells that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Cells that may be cut off without silencing a path: see [`FairQueue::surplus`].
+    #[must_use]
+    pub const fn surplus(&self) -> usize {
+        self.queue.surplus()
+    }
+
+    /// Cuts off so many cells at most, each time the newest of the path that has most; how many.
+    pub fn cut(&mut self, most: usize, pool: &mut CellPool) -> usize {
+        let cells = (0..most).map_while(|_| self.queue.cut());
+        cells.map(|cell| pool.give(cell)).count()
+    }
+
+    /// Gives up what waits of a path that is closed; how many cells that is.
+    pub fn forget(&mut self, path: PathRef, pool: &mut CellPool) -> usize {
+        self.queue.forget(path, pool)
+    }
+
     /// Lets a cell wait; [`Outlet::flush`] must follow the last of a batch.
     ///
     /// # Errors

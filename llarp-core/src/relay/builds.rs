@@ -17,8 +17,8 @@ use crate::build::{
 };
 use crate::cell::{HopKeys, MiddleHop, PathId, TerminalHop};
 use crate::crypto::noise::HandshakeFailed;
-use crate::hop::{Asker, LinkId, NewPath, PathRef, Side, Ticket};
-use crate::link::{IncomingRequest, Peer};
+use crate::hop::{LinkId, NewPath, PathRef, Side, Ticket};
+use crate::link::IncomingRequest;
 
 /// What a build comes to at this relay.
 #[expect(
@@ -89,13 +89,14 @@ pub(super) async fn carry_out(shared: Arc<Shared>, from: LinkId, asked: Incoming
 
 fn admit(shared: &Arc<Shared>, from: LinkId) -> Option<Place> {
     let mut core = shared.core();
-    let (now, queued) = (core.now(), core.queued());
+    let (now, pressing) = (core.now(), core.pressing());
+    if core.is_draining() {
+        core.stats.shed += 1;
+        return None;
+    }
     // A link that has gone meanwhile would get an account that nobody closes.
-    let asker = match core.neighbours.peer(from)? {
-        Peer::Relay(_) => Asker::Relay,
-        Peer::Anonymous => Asker::Anonymous(core.neighbours.network_of(from)),
-    };
-    match core.admission.admit(now, from, asker, queued) {
+    let asker = core.neighbours.asker(from)?;
+    match core.admission.admit(now, from, asker, pressing) {
         Ok(ticket) => Some(Place {
             shared: Arc::clone(shared),
             ticket: Some(ticket),
@@ -109,8 +110,9 @@ fn admit(shared: &Arc<Shared>, from: LinkId) -> Option<Place> {
 
 fn take_in(shared: &Shared, place: &mut Place, path: NewPath) -> Option<PathRef> {
     let mut core = shared.core();
-    // A link may have gone while the build was under way: the other one is to be told.
-    let whole = core.has_links_of(&path);
+    // A link may have gone while the build was under way, or the relay be about to go: whoever is
+    // left is to be told.
+    let whole = core.has_links_of(&path) && !core.is_draining();
     let path = core.open(path)?;
     if let Some(ticket) = place.ticket.take() {
         core.admission.built(ticket);

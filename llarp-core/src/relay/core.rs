@@ -7,17 +7,18 @@ use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use tokio::time::Instant;
 
-use super::neighbours::Neighbours;
+use super::load::{Excess, Load};
+use super::neighbours::{Neighbour, Neighbours, Queue, TakenIn};
 use super::room::Refusals;
 use super::stats::Stats;
 use crate::build::ReplayCache;
-use crate::cell::PathId;
+use crate::cell::{CloseReason, PathId};
 use crate::hop::{
-    BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath, PathRef,
-    PathTable, SendError, Verdict,
+    Asker, BuildAdmission, CellBuf, CellPool, Closing, DropReason, LinkId, Millis, NewPath,
+    PathRef, PathTable, SendError, Verdict,
 };
-use crate::link::Carriage;
-use crate::wire::limits::{POOL_CELLS, TERMINAL_WAITING_CELLS};
+use crate::link::{Carriage, CloseCode, Link, Peer};
+use crate::wire::limits::{POOL_CELLS, QUEUE_CUT_CELLS, TERMINAL_WAITING_CELLS};
 
 /// What becomes of a packet for the terminal.
 pub(super) trait Deliver {
@@ -37,7 +38,11 @@ pub(super) struct Core {
     pub(super) stats: Stats,
     pool: CellPool,
     carriage: Carriage,
-    queued: usize,
+    load: Load,
+    /// Cells that waited at the last look for links that take cells.
+    pressing: usize,
+    /// Whether the relay is leaving: no path begins any more.
+    draining: bool,
     dirty: Vec<LinkId>,
     refusals: Refusals,
 }
@@ -54,7 +59,9 @@ impl Core {
             stats: Stats::default(),
             pool: CellPool::new(POOL_CELLS),
             carriage: Carriage::default(),
-            queued: 0,
+            load: Load::default(),
+            pressing: 0,
+            draining: false,
             dirty: Vec::new(),
             refusals: Refusals::default(),
         }
@@ -67,7 +74,29 @@ impl Core {
 
     /// Cells that wait for all links together.
     pub(super) const fn queued(&self) -> usize {
-        self.queued
+        self.load.all()
+    }
+
+    /// Those of them that show how much there is to do: a link that takes none says nothing of us.
+    pub(super) const fn pressing(&self) -> usize {
+        self.pressing
+    }
+
+    /// Whether the relay is leaving.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Takes a link in; `None` if it is there already.
+    pub(super) fn take_in(&mut self, link: Link) -> Option<TakenIn> {
+        let taken_in = self.neighbours.insert(link)?;
+        let asker = self.neighbours.asker(taken_in.id);
+        if let Some(network) = asker.and_then(Asker::network)
+            && let Some(link) = self.neighbours.get_mut(taken_in.id)
+        {
+            link.share = Some(self.load.enter(network));
+        }
+        Some(taken_in)
     }
 
     /// What came over `from` is no cell by its length.
@@ -186,15 +215,28 @@ impl Core {
 
     /// Closes a path whose build came to nothing after all.
     pub(super) fn close(&mut self, path: PathRef) {
+        self.close_for(path, CloseReason::Done);
+        self.flush();
+    }
+
+    /// The relay is leaving: no path begins any more, and those end that go on to another relay, or
+    /// with `terminals` those too that end here.
+    pub(super) fn drain(&mut self, terminals: bool) {
+        self.draining = true;
+        for (path, ends_here) in self.table.paths() {
+            if terminals || !ends_here {
+                self.close_for(path, CloseReason::Draining);
+            }
+        }
+        self.flush();
+    }
+
+    fn close_for(&mut self, path: PathRef, reason: CloseReason) {
         let mut cell = self.pool.take();
-        match self
-            .table
-            .close(path, crate::cell::CloseReason::Done, &mut cell)
-        {
+        match self.table.close(path, reason, &mut cell) {
             Some(closing) => self.act(closing, cell),
             None => self.pool.give(cell),
         }
-        self.flush();
     }
 
     /// Closes the links that were dialled here and that no path uses any more.
@@ -218,10 +260,35 @@ impl Core {
         self.flush();
     }
 
+    /// Looks, each second, at how cells leave. A client that takes none for long is let go; what waits
+    /// for a relay meanwhile is of no use to anybody any more.
+    pub(super) fn look_at_queues(&mut self) {
+        let now = self.now();
+        self.pressing = 0;
+        for link in self.neighbours.each_mut() {
+            match link.look(now) {
+                Queue::Moves => self.pressing += link.outlet.len(),
+                Queue::Still => (),
+                Queue::Stuck if link.outlet.link().peer() == Peer::Anonymous => {
+                    link.outlet.link().close(CloseCode::Useless);
+                }
+                Queue::Stuck => {
+                    let lost = link.outlet.empty(&mut self.pool);
+                    self.stats.overflowed += lost as u64;
+                    cells_left(link, lost, &mut self.load);
+                }
+            }
+        }
+    }
+
     /// A link is gone, and with it its paths.
     pub(super) fn lose_link(&mut self, link: LinkId) {
         if let Some(mut gone) = self.neighbours.remove(link) {
-            self.queued -= gone.outlet.empty(&mut self.pool);
+            let waited = gone.outlet.empty(&mut self.pool);
+            self.load.take(gone.share, waited);
+            if let Some(share) = gone.share {
+                self.load.leave(share);
+            }
             gone.room.wake_all();
         }
         loop {
@@ -249,8 +316,8 @@ impl Core {
         };
         to.dirty = false;
         let sent = to.outlet.flush(&mut self.carriage, &mut self.pool);
-        self.queued -= sent;
-        to.room.cells_left(sent, &to.outlet);
+        to.left += sent;
+        cells_left(to, sent, &mut self.load);
     }
 
     /// The next cell for one link behind what there is room for; its task sends it when room comes.
@@ -258,8 +325,8 @@ impl Core {
         self.flush_link(link);
         let to = self.neighbours.get_mut(link)?;
         let cell = to.outlet.next(&mut self.carriage, &mut self.pool)?;
-        self.queued -= 1;
-        to.room.cells_left(1, &to.outlet);
+        to.left += 1;
+        cells_left(to, 1, &mut self.load);
         Some(cell)
     }
 
@@ -276,23 +343,39 @@ impl Core {
         if !core::mem::replace(&mut to.dirty, true) {
             self.dirty.push(link);
         }
-        self.queued += 1;
         if let Err(overflow) = to.outlet.push(path, cell) {
-            self.queued -= 1;
             self.stats.overflowed += 1;
-            self.pool.give(overflow.cell);
+            return self.pool.give(overflow.cell);
+        }
+        if let Some(excess) = self.load.add(to.share) {
+            self.relieve(excess);
         }
     }
 
-    /// Tells the neighbours of a path that is closed.
+    /// Too many cells wait: whoever has most to spare of those who have them loses half of that, always
+    /// the newest of the path that has most. Searched for among all links, hence many at once.
+    #[cold]
+    fn relieve(&mut self, excess: Excess) {
+        let Some(fullest) = self.neighbours.fullest(excess) else {
+            return;
+        };
+        let most = (fullest.outlet.surplus() / 2).clamp(1, QUEUE_CUT_CELLS);
+        let lost = fullest.outlet.cut(most, &mut self.pool);
+        self.stats.overflowed += lost as u64;
+        cells_left(fullest, lost, &mut self.load);
+    }
+
+    /// Tells the neighbours of a path that is closed. What waits of it goes nowhere any more.
     fn act(&mut self, closing: Closing, cell: CellBuf) {
         self.stats.closed += 1;
         self.admission.closed(closing.prev);
-        if let Some(next) = closing.next
-            && let Some(to) = self.neighbours.get_mut(next.link)
-        {
-            to.closes.push(next.path_id);
-            to.closes_wait.notify_one();
+        self.forget(closing.prev, closing.path);
+        if let Some(next) = closing.next {
+            self.forget(next.link, closing.path);
+            if let Some(to) = self.neighbours.get_mut(next.link) {
+                to.closes.push(next.path_id);
+                to.closes_wait.notify_one();
+            }
         }
         if closing.cell {
             self.push(closing.prev, closing.path, cell);
@@ -300,4 +383,17 @@ impl Core {
             self.pool.give(cell);
         }
     }
+
+    fn forget(&mut self, link: LinkId, path: PathRef) {
+        if let Some(to) = self.neighbours.get_mut(link) {
+            let lost = to.outlet.forget(path, &mut self.pool);
+            cells_left(to, lost, &mut self.load);
+        }
+    }
+}
+
+/// So many cells wait for a link no more.
+fn cells_left(link: &mut Neighbour, count: usize, load: &mut Load) {
+    load.take(link.share, count);
+    link.room.cells_left(count, &link.outlet);
 }

@@ -6,17 +6,25 @@ use std::sync::Arc;
 use quinn::Side;
 use tokio::sync::Notify;
 
-use super::closes::Closes;
+use super::load::{Excess, Share};
 use super::room::Room;
 use super::useless::Useless;
 use crate::crypto::identity::RelayId;
-use crate::hop::{LinkId, Millis, Network};
+use crate::hop::{Asker, Closes, LinkId, Millis};
 use crate::link::{CloseCode, Link, Outlet, Peer, Waiting, network};
-use crate::wire::limits::{LINK_UNUSED_MILLIS, NEXT_PENDING_BUILDS_MAX};
+use crate::wire::limits::{
+    LINK_UNUSED_MILLIS, NEXT_PENDING_BUILDS_MAX, QUEUE_CELLS_PER_SECOND_MIN, QUEUE_STILL_MILLIS,
+};
 
 /// One link, the cells that wait for it, and the paths of which its peer is to be told.
 pub(super) struct Neighbour {
     pub(super) outlet: Outlet,
+    /// Among whose cells those are counted that wait for it, if it is a client's.
+    pub(super) share: Option<Share>,
+    /// Cells that have left since the queue was last looked at.
+    pub(super) left: usize,
+    /// Since when cells wait that do not leave.
+    still_since: Option<Millis>,
     /// Whether cells were pushed since the last flush.
     pub(super) dirty: bool,
     /// Tunnels that wait until cells have left.
@@ -46,6 +54,20 @@ impl Neighbour {
         }
     }
 
+    /// How the queue has moved in the second since the last look.
+    pub(super) fn look(&mut self, now: Millis) -> Queue {
+        let left = core::mem::take(&mut self.left);
+        if left >= QUEUE_CELLS_PER_SECOND_MIN || self.outlet.is_empty() {
+            self.still_since = None;
+            return Queue::Moves;
+        }
+        let since = *self.still_since.get_or_insert(now);
+        if now.since(since) < QUEUE_STILL_MILLIS {
+            return Queue::Still;
+        }
+        Queue::Stuck
+    }
+
     /// Closes the link if it was dialled here and nobody has used it for long.
     fn close_if_unused(&mut self, now: Millis, used: bool) {
         let link = self.outlet.link();
@@ -55,6 +77,16 @@ impl Neighbour {
             link.close(CloseCode::Done);
         }
     }
+}
+
+/// How a link takes the cells that wait for it.
+pub(super) enum Queue {
+    /// It takes them, or none waits.
+    Moves,
+    /// It has taken none to speak of for a while.
+    Still,
+    /// For so long that nobody needs them any more.
+    Stuck,
 }
 
 /// All links of a relay. A link's number leads to its place, and is not used again.
@@ -97,6 +129,9 @@ impl Neighbours {
         let closes_wait = Arc::new(Notify::new());
         let neighbour = Neighbour {
             outlet,
+            share: None,
+            left: 0,
+            still_since: None,
             dirty: false,
             room: Room::default(),
             closes: Closes::default(),
@@ -148,21 +183,31 @@ impl Neighbours {
         (link.close_reason().is_none() && !link.peer_drains()).then_some((id, link))
     }
 
+    /// All of them.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Neighbour> {
+        let places = self.places.iter_mut().flatten();
+        places.map(|(_, neighbour)| neighbour)
+    }
+
+    /// Of those who have too much the one that can spare most.
+    pub(super) fn fullest(&mut self, excess: Excess) -> Option<&mut Neighbour> {
+        let among = self.each_mut().filter(|link| excess.is_of(link.share));
+        among.max_by_key(|link| link.outlet.surplus())
+    }
+
     /// Links that there are.
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// Who is at the other end of a link that is here.
-    pub(super) fn peer(&mut self, id: LinkId) -> Option<Peer> {
-        Some(self.get_mut(id)?.outlet.link().peer())
-    }
-
-    /// In which network the other end of a link is; `None` on this machine.
-    pub(super) fn network_of(&mut self, id: LinkId) -> Option<Network> {
-        let remote = self.get_mut(id)?.outlet.link().remote();
-        let ip = remote.expose().ip();
-        (!ip.is_loopback()).then(|| network(ip))
+    /// Who asks, if it is over a link that is here.
+    pub(super) fn asker(&mut self, id: LinkId) -> Option<Asker> {
+        let link = self.get_mut(id)?.outlet.link();
+        let ip = link.remote().expose().ip();
+        Some(match link.peer() {
+            Peer::Relay(_) => Asker::Relay,
+            Peer::Anonymous => Asker::Anonymous((!ip.is_loopback()).then(|| network(ip))),
+        })
     }
 
     /// One build more waits for `relay`; `false` if too many do.

@@ -16,7 +16,7 @@ use crate::wire::limits::{
     CLOSE_TIME, DIRECTORY_ASK_MAX, DIRECTORY_MESSAGE_MAX, RELAY_BATCH_CELLS,
 };
 
-/// How often expired paths are looked for.
+/// How often expired paths are looked for, and queues that do not move.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the tasks of a link; they end with it.
@@ -135,6 +135,7 @@ pub(super) async fn keep_house(shared: Weak<Shared>) {
         };
         let mut core = shared.core();
         core.expire();
+        core.look_at_queues();
         core.close_unused_links();
     }
 }

@@ -9,7 +9,7 @@ use super::core::{Deliver, QueueFull};
 use crate::crypto::identity::RelayId;
 use crate::crypto::noise::StaticKey;
 use crate::crypto::onion_key::OnionKeyId;
-use crate::hop::{LinkId, PathRef};
+use crate::hop::{LinkId, Network, PathRef};
 use crate::tunnel::{Carrier, Full, PathNumber, Services, TunnelKeys, Tunnels, serve_tunnel};
 
 /// A relay, as its tunnels know it. Tunnels do not keep a relay alive.
@@ -35,6 +35,13 @@ impl Carrier for Terminal {
     fn link_of(&self, path: PathNumber) -> Option<LinkId> {
         let path = PathRef::from_number(path.0);
         self.0.upgrade()?.core().table.prev(path)
+    }
+
+    fn network_of(&self, path: PathNumber) -> Option<Network> {
+        let link = self.link_of(path)?;
+        let shared = self.0.upgrade()?;
+        let asker = shared.core().neighbours.asker(link)?;
+        asker.network()
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::task::{Context, Poll};
 
-use crate::hop::LinkId;
+use crate::hop::{LinkId, Network};
 
 /// A path as tunnels know it: a number that its driver gives it; below 2⁹⁶, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +30,12 @@ pub trait Carrier: fmt::Debug + Send + Sync + 'static {
 
     /// The link over which a path comes, if its tunnels are to be counted by it.
     fn link_of(&self, path: PathNumber) -> Option<LinkId> {
+        let _ = path;
+        None
+    }
+
+    /// The network of the stranger that a path comes from, if its tunnels are to be counted by it.
+    fn network_of(&self, path: PathNumber) -> Option<Network> {
         let _ = path;
         None
     }

@@ -41,12 +41,16 @@ pub struct TunnelLimits {
     pub tunnels_per_path: usize,
     /// Tunnels over one link at a time.
     pub tunnels_per_link: usize,
+    /// Tunnels of the strangers of one network at a time, over links of their own.
+    pub tunnels_per_network: usize,
     /// Handshakes at a time.
     pub handshakes: usize,
     /// Handshakes over one path at a time.
     pub handshakes_per_path: usize,
     /// Handshakes over one link at a time.
     pub handshakes_per_link: usize,
+    /// Handshakes of the strangers of one network at a time, over links of their own.
+    pub handshakes_per_network: usize,
     /// Bytes held for an application that does not read, a tunnel.
     pub window: u32,
 }
@@ -57,9 +61,11 @@ impl Default for TunnelLimits {
             tunnels: limits::TUNNELS_MAX,
             tunnels_per_path: limits::TUNNELS_PER_PATH,
             tunnels_per_link: limits::TUNNELS_PER_LINK,
+            tunnels_per_network: limits::TUNNELS_PER_NETWORK,
             handshakes: limits::TUNNEL_HANDSHAKES_MAX,
             handshakes_per_path: limits::TUNNEL_HANDSHAKES_PER_PATH,
             handshakes_per_link: limits::TUNNEL_HANDSHAKES_PER_LINK,
+            handshakes_per_network: limits::TUNNEL_HANDSHAKES_PER_NETWORK,
             window: limits::TUNNEL_ACCEPT_WINDOW,
         }
     }

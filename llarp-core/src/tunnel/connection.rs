@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::carrier::PathNumber;
 use super::error::{ConnectError, DatagramError, StreamError, TunnelClosed, TunnelCode};
+use super::gate::{Served, Streams};
 use super::route::PathTaken;
 use super::socket::Socket;
 use super::stream::{BiStream, GIVEN_UP, IncomingStream, ServiceName, read_head};
@@ -31,8 +32,8 @@ struct Inner {
 pub(super) enum End {
     /// We called, by this number.
     Caller(Route),
-    /// We were called; streams with a head wait here.
-    Callee(Mutex<mpsc::Receiver<Opened>>),
+    /// We were called; streams with a head wait here, and are counted while they are served.
+    Callee(Mutex<mpsc::Receiver<Opened>>, Streams),
 }
 
 /// A stream with its head read.
@@ -52,6 +53,29 @@ impl Route {
 
     pub(super) const fn tunnel(&self) -> u64 {
         self.tunnel
+    }
+}
+
+/// What a stream holds: its tunnel open, and at a callee the tunnel's place.
+#[derive(Debug)]
+pub(super) struct Holds {
+    _tunnel: Tunnel,
+    _served: Option<Served>,
+}
+
+impl Holds {
+    const fn opened(tunnel: Tunnel) -> Self {
+        Self {
+            _tunnel: tunnel,
+            _served: None,
+        }
+    }
+
+    const fn served(tunnel: Tunnel, served: Served) -> Self {
+        Self {
+            _tunnel: tunnel,
+            _served: Some(served),
+        }
     }
 }
 
@@ -82,7 +106,7 @@ impl Tunnel {
         let mut head = Vec::new();
         name.encode(&mut head);
         send.write_all(&head).await?;
-        Ok(BiStream::opened(self.clone(), send, recv))
+        Ok(BiStream::opened(Holds::opened(self.clone()), send, recv))
     }
 
     /// The next stream that the caller opens. Cancel-safe; several may wait.
@@ -90,12 +114,15 @@ impl Tunnel {
     /// # Errors
     /// There is no tunnel any more, or it is one that we called.
     pub async fn accept_bi(&self) -> Result<IncomingStream, TunnelClosed> {
-        let End::Callee(opened) = &self.0.end else {
+        let End::Callee(opened, streams) = &self.0.end else {
             return Err(self.closed().await);
         };
         let next = opened.lock().await.recv().await;
         match next {
-            Some((name, send, recv)) => Ok(IncomingStream::new(self.clone(), name, send, recv)),
+            Some((name, send, recv)) => {
+                let holds = Holds::served(self.clone(), streams.begin());
+                Ok(IncomingStream::new(holds, name, send, recv))
+            }
             None => Err(self.closed().await),
         }
     }
@@ -143,7 +170,7 @@ impl Tunnel {
     /// # Errors
     /// [`ConnectError`]: the far end has not finished it in time, or not at all.
     pub async fn confirmed(&self) -> Result<(), ConnectError> {
-        if matches!(self.0.end, End::Callee(_)) {
+        if matches!(self.0.end, End::Callee(..)) {
             // There is no tunnel at this side before.
             return Ok(());
         }
@@ -248,7 +275,7 @@ impl fmt::Debug for Tunnel {
 }
 
 /// Reads the heads of a caller's streams, each in its own time, until the tunnel is closed.
-pub(super) fn greet(quic: quinn::Connection) -> End {
+pub(super) fn greet(quic: quinn::Connection, served: Streams) -> End {
     let (streams, opened) = mpsc::channel(TUNNEL_STREAMS as usize);
     tokio::spawn(async move {
         // As many at a time as QUIC lets the caller open.
@@ -258,7 +285,7 @@ pub(super) fn greet(quic: quinn::Connection) -> End {
             heads.spawn(read_one(streams.clone(), send, recv));
         }
     });
-    End::Callee(Mutex::new(opened))
+    End::Callee(Mutex::new(opened), served)
 }
 
 async fn read_one(streams: mpsc::Sender<Opened>, mut send: SendStream, mut recv: RecvStream) {

@@ -118,6 +118,11 @@ impl Tunnels {
         self.0.quic.close(code, b"");
         lock(&self.0.ready).take();
     }
+
+    /// Resolves when no tunnel is left: behind [`Tunnels::close`], when all have said good-bye.
+    pub async fn closed(&self) {
+        self.0.quic.wait_idle().await;
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +141,7 @@ async fn welcome_all(
         let from = path.map(|path| From {
             path,
             link: socket.link_of(path),
+            network: socket.network_of(path),
         });
         match from.and_then(|from| Permit::handshake(&gate, from)) {
             Some(permit) => {
@@ -153,16 +159,21 @@ async fn welcome(incoming: Incoming, mut permit: Permit, ready: mpsc::Sender<Tun
     let Ok(Ok(quic)) = timeout(TUNNEL_HANDSHAKE_TIME, connecting).await else {
         return debug!("a tunnel's handshake failed");
     };
-    if !permit.become_tunnel() {
-        let code = VarInt::from_u32(TunnelCode::Refused.code().into());
-        return quic.close(code, b"");
-    }
-    let tunnel = Tunnel::new(quic.clone(), greet(quic.clone()));
+    let refused = quic.clone();
+    let Some(streams) = permit.become_tunnel(move || refuse(&refused)) else {
+        return refuse(&quic);
+    };
+    let tunnel = Tunnel::new(quic.clone(), greet(quic.clone(), streams));
     let _ = timeout(TUNNEL_HANDSHAKE_TIME, ready.send(tunnel)).await;
     // Whoever waits for the next tunnel learns that there is none when the last sender is gone.
     drop(ready);
     quic.closed().await;
     drop(permit);
+}
+
+fn refuse(quic: &quinn::Connection) {
+    let code = VarInt::from_u32(TunnelCode::Refused.code().into());
+    quic.close(code, b"");
 }
 
 impl fmt::Debug for Tunnels {

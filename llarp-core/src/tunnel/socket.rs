@@ -13,7 +13,7 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::carrier::{Carrier, PathNumber};
 use super::route::{PathTaken, Routes, caller_address};
-use crate::hop::LinkId;
+use crate::hop::{LinkId, Network};
 use crate::wire::limits::{TUNNEL_INBOX_PACKETS, TUNNEL_PACKET_MAX};
 
 /// Between QUIC and the carrier.
@@ -72,6 +72,11 @@ impl Socket {
     /// The link over which a path comes, if tunnels are counted by it.
     pub(super) fn link_of(&self, path: PathNumber) -> Option<LinkId> {
         self.carrier.link_of(path)
+    }
+
+    /// The network that a path comes from, if tunnels are counted by it.
+    pub(super) fn network_of(&self, path: PathNumber) -> Option<Network> {
+        self.carrier.network_of(path)
     }
 
     /// A new tunnel of ours over `path`; its number.

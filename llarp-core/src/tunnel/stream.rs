@@ -19,7 +19,7 @@ use std::io;
 use quinn::{RecvStream, SendStream, VarInt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Tunnel;
+use super::connection::Holds;
 use super::error::StreamError;
 use crate::wire::limits::SERVICE_NAME_MAX;
 use crate::wire::{Fault, Reader, WireError};
@@ -122,7 +122,7 @@ pub struct BiStream {
     send: SendStream,
     recv: RecvStream,
     status: Expected,
-    _tunnel: Tunnel,
+    _holds: Holds,
 }
 
 /// What a reader finds in front of the bytes.
@@ -138,12 +138,12 @@ pub(super) const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
 impl BiStream {
     /// A stream whose head the caller has written.
-    pub(super) const fn opened(tunnel: Tunnel, send: SendStream, recv: RecvStream) -> Self {
+    pub(super) const fn opened(holds: Holds, send: SendStream, recv: RecvStream) -> Self {
         Self {
             send,
             recv,
             status: Expected::Status,
-            _tunnel: tunnel,
+            _holds: holds,
         }
     }
 
@@ -284,17 +284,17 @@ impl fmt::Debug for BiStream {
 #[derive(Debug)]
 pub struct IncomingStream {
     name: ServiceName,
-    parts: Option<(Tunnel, SendStream, RecvStream)>,
+    parts: Option<(Holds, SendStream, RecvStream)>,
 }
 
 impl IncomingStream {
     pub(super) const fn new(
-        tunnel: Tunnel,
+        holds: Holds,
         name: ServiceName,
         send: SendStream,
         recv: RecvStream,
     ) -> Self {
-        let parts = Some((tunnel, send, recv));
+        let parts = Some((holds, send, recv));
         Self { name, parts }
     }
 
@@ -309,13 +309,13 @@ impl IncomingStream {
     /// # Errors
     /// The caller has given it up already.
     pub async fn accept(mut self) -> Result<BiStream, StreamError> {
-        let (tunnel, mut send, recv) = self.parts.take().ok_or(StreamError::Finished)?;
+        let (holds, mut send, recv) = self.parts.take().ok_or(StreamError::Finished)?;
         send.write_all(&[Status::Ok.code()]).await?;
         Ok(BiStream {
             send,
             recv,
             status: Expected::Bytes,
-            _tunnel: tunnel,
+            _holds: holds,
         })
     }
 
@@ -325,14 +325,14 @@ impl IncomingStream {
     }
 
     fn answer(&mut self, status: Status) {
-        if let Some((tunnel, mut send, mut recv)) = self.parts.take() {
+        if let Some((holds, mut send, mut recv)) = self.parts.take() {
             let _ = recv.stop(GIVEN_UP);
             // One byte at the start of a stream waits for nothing, unless the caller gives no window
             // at all: then the stream is finished without a status, which is no better for it.
             let mut cx = Context::from_waker(Waker::noop());
             let _ = Pin::new(&mut send).poll_write(&mut cx, &[status.code()]);
             let _ = send.finish();
-            drop(tunnel);
+            drop(holds);
         }
     }
 }

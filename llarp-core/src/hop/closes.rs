@@ -7,11 +7,12 @@ use crate::wire::limits::{CLOSE_IDS_MAX, CLOSES_WAITING_MAX};
 
 /// The paths' ids at that neighbour. The oldest are forgotten when there are too many: they are
 /// the first to end by themselves.
-#[derive(Default)]
-pub(super) struct Closes(VecDeque<PathId>);
+#[derive(Debug, Default)]
+pub struct Closes(VecDeque<PathId>);
 
 impl Closes {
-    pub(super) fn push(&mut self, path: PathId) {
+    /// A path more of which the neighbour is to be told.
+    pub fn push(&mut self, path: PathId) {
         if self.0.len() >= CLOSES_WAITING_MAX {
             self.0.pop_front();
         }
@@ -19,7 +20,7 @@ impl Closes {
     }
 
     /// As many as one message takes, the youngest first: they would live longest.
-    pub(super) fn take(&mut self) -> Vec<PathId> {
+    pub fn take(&mut self) -> Vec<PathId> {
         let keep = self.0.len().saturating_sub(CLOSE_IDS_MAX);
         self.0.split_off(keep).into()
     }
