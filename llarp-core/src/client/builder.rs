@@ -16,8 +16,8 @@ use crate::build::{
 };
 use crate::cell::{HopKeys, PathId};
 use crate::crypto::identity::RelayId;
-use crate::hop::message::{KIND_BUILD, KIND_CLOSE, encode_close};
-use crate::link::{Backoff, CloseCode, DialError, Link, LinkClosed, RequestError};
+use crate::hop::message::KIND_BUILD;
+use crate::link::{Backoff, CloseCode, DialError, LinkClosed, RequestError};
 use crate::path::{ChooseError, Probing, Route, WaitFor, Want, choose};
 use crate::registry::RelayContact;
 use crate::wire::limits::{
@@ -256,7 +256,7 @@ impl Shared {
             Err(_) => return Err(TryFailed::TimedOut),
         };
         if let Err(error) = self.still_here(left, &guard) {
-            tell_closed(guard.link, made.theirs);
+            self.table().tell_closed(guard.id, made.theirs);
             return Err(error);
         }
         let (events, heard) = mpsc::channel(EVENTS);
@@ -312,7 +312,7 @@ impl Shared {
             }),
             Err(failed) => {
                 if !failed.accepted.is_empty() {
-                    tell_closed(guard.link.clone(), theirs);
+                    self.table().tell_closed(guard.id, theirs);
                 }
                 Err(TryFailed::Failed(failed))
             }
@@ -424,13 +424,6 @@ impl Shared {
         }
         Err(TryFailed::Left)
     }
-}
-
-/// Tells a guard that a path is over; it tells the next hop, and so on.
-pub(super) fn tell_closed(link: Link, path: PathId) {
-    tokio::spawn(async move {
-        let _ = link.request(KIND_CLOSE, &encode_close(&[path]), 0).await;
-    });
 }
 
 /// Events that wait for a path's keeper; more are dropped, and probed for again.

@@ -3,13 +3,16 @@
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::Shared;
+use super::table::TakenIn;
 use crate::hop::LinkId;
-use crate::link::{CloseCode, DialError, Link, RecvError, Waiting};
+use crate::hop::message::{KIND_CLOSE, encode_close};
+use crate::link::{CloseCode, DialError, Link, RecvError, until};
 use crate::registry::RelayContact;
-use crate::wire::limits::{RELAY_BATCH_CELLS, REQUEST_MAX};
+use crate::wire::limits::{CLOSE_TIME, RELAY_BATCH_CELLS, REQUEST_MAX};
 
 /// A link to a guard, by its number here.
 pub(super) struct GuardLink {
@@ -25,11 +28,11 @@ impl Shared {
     ) -> Result<GuardLink, DialError> {
         let address = guard.addresses.preferred();
         let link = self.redialer.link(&guard.id, address).await?;
-        let (id, waiting) = self.table().add_guard(&link);
-        if let Some(waiting) = waiting {
+        let (id, taken_in) = self.table().add_guard(&link);
+        if let Some(taken_in) = taken_in {
             // Guards before it may have failed with the network: they are tried again.
             self.state().profile.link_up(&guard.id);
-            spawn(self, id, &link, waiting);
+            spawn(self, id, &link, taken_in);
         }
         Ok(GuardLink { id, link })
     }
@@ -48,7 +51,13 @@ impl Shared {
     }
 }
 
-fn spawn(shared: &Arc<Shared>, id: LinkId, link: &Link, waiting: Waiting) {
+fn spawn(shared: &Arc<Shared>, id: LinkId, link: &Link, taken_in: TakenIn) {
+    let TakenIn {
+        waiting,
+        closes_wait,
+    } = taken_in;
+    let weak = Arc::downgrade(shared);
+    tokio::spawn(tell_closes(weak, id, link.clone(), closes_wait));
     let owner = Arc::downgrade(shared);
     let next = move || Some(owner.upgrade()?.table().next_cell(id));
     tokio::spawn(waiting.run(next));
@@ -60,6 +69,25 @@ fn spawn(shared: &Arc<Shared>, id: LinkId, link: &Link, waiting: Waiting) {
 async fn refuse_requests(link: Link) {
     while let Ok(asked) = link.next_request(REQUEST_MAX).await {
         drop(asked);
+    }
+}
+
+/// Tells a guard which paths are over, one message at a time: one that does not answer must not hold the
+/// requests that builds need.
+async fn tell_closes(shared: Weak<Shared>, id: LinkId, link: Link, wait: Arc<Notify>) {
+    while until(&link, wait.notified()).await {
+        loop {
+            let ids = match shared.upgrade() {
+                Some(shared) => shared.table().next_closes(id),
+                None => return,
+            };
+            if ids.is_empty() {
+                break;
+            }
+            // A guard that does not hear it forgets the paths when their time is over.
+            let ids = encode_close(&ids);
+            let _ = link.request_within(CLOSE_TIME, KIND_CLOSE, &ids, 0).await;
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
 use super::builder::PathError;
-use super::path::Path;
+use super::path::{Path, PathEnd};
+use crate::cell::CloseReason;
 use crate::crypto::identity::RelayId;
 use crate::path::life::{PathLife, Stage};
 use crate::path::{ChooseError, Want};
@@ -127,7 +128,8 @@ impl Mover {
         }
         loop {
             let shared = self.shared.upgrade()?;
-            let silent = Some(held.path.route().clone()).filter(|_| held.path.is_suspect());
+            let avoid = held.path.is_suspect() || held.path.end().is_some_and(is_leaving);
+            let silent = Some(held.path.route().clone()).filter(|_| avoid);
             let mut wait = NO_PATH_WAIT;
             tokio::select! {
                 biased;
@@ -143,4 +145,15 @@ impl Mover {
             sleep(wait).await;
         }
     }
+}
+
+/// Whether a path has ended because a relay of it leaves, which had better not be on the next one.
+const fn is_leaving(end: PathEnd) -> bool {
+    matches!(
+        end,
+        PathEnd::Closed {
+            reason: CloseReason::Draining,
+            ..
+        }
+    )
 }

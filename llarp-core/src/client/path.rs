@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
-use super::builder::tell_closed;
 use super::table::Event;
 use crate::build::Charge;
 use crate::cell::CloseReason;
@@ -359,10 +358,7 @@ impl Shared {
 
     /// Forgets a path here and at its relays.
     fn close_path(&self, number: u64) {
-        let closed = self.table().close(number);
-        if let Some((link, path)) = closed {
-            tell_closed(link, path);
-        }
+        self.table().close(number);
     }
 
     /// Whether nothing came over the guard's link for as long as it takes a path to die.
@@ -376,7 +372,7 @@ impl Shared {
     /// find out after [`LINK_IDLE`](crate::wire::limits::LINK_IDLE).
     fn give_up_guard(&self, number: u64, route: &Route) {
         let closed = self.table().close(number);
-        if let Some((link, _)) = closed {
+        if let Some(link) = closed {
             link.close(CloseCode::Done);
         }
         self.charge_guard(route);

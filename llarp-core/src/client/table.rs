@@ -2,16 +2,17 @@
 
 use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rand_core::Rng;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::cell::{
     Arrived, CloseReason, Command, Content, HopKeys, InboundLayers, OutboundLayers, PathId,
     split_cell,
 };
-use crate::hop::{Cell, CellPool, LinkId, PathRef};
+use crate::hop::{Cell, CellPool, Closes, LinkId, PathRef};
 use crate::link::{Carriage, Link, Outlet, Waiting};
 use crate::path::{Millis, PathState, Probing};
 use crate::wire::limits::{CELL_LEN, PATH_CELLS_MAX, TERMINAL_WAITING_CELLS};
@@ -86,10 +87,19 @@ pub(super) enum SendError {
 /// A link to a guard.
 struct Guard {
     outlet: Outlet,
+    /// Paths that are over here and not yet there.
+    closes: Closes,
+    closes_wait: Arc<Notify>,
     /// When a cell of an open path came last.
     heard: Millis,
     /// Whether somebody asked for it since links were last looked at.
     wanted: bool,
+}
+
+/// What the tasks of a link that was taken in need.
+pub(super) struct TakenIn {
+    pub(super) waiting: Waiting,
+    pub(super) closes_wait: Arc<Notify>,
 }
 
 pub(super) struct Table {
@@ -129,7 +139,7 @@ impl Table {
     }
 
     /// Takes in the link to a guard; its old number if it is here already.
-    pub(super) fn add_guard(&mut self, link: &Link) -> (LinkId, Option<Waiting>) {
+    pub(super) fn add_guard(&mut self, link: &Link) -> (LinkId, Option<TakenIn>) {
         let quic = link.quic().stable_id();
         let mut held = self.guards.iter_mut();
         let held = held.find(|(_, guard)| guard.outlet.link().quic().stable_id() == quic);
@@ -140,13 +150,20 @@ impl Table {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let (outlet, waiting) = Outlet::new(link.clone());
+        let closes_wait = Arc::<Notify>::default();
         let guard = Guard {
             outlet,
+            closes: Closes::default(),
+            closes_wait: Arc::clone(&closes_wait),
             heard: Millis(0),
             wanted: true,
         };
         self.guards.insert(id, guard);
-        (id, Some(waiting))
+        let taken_in = TakenIn {
+            waiting,
+            closes_wait,
+        };
+        (id, Some(taken_in))
     }
 
     /// A guard's link is gone, and with it its paths.
@@ -206,12 +223,26 @@ impl Table {
         number
     }
 
-    /// Forgets a path; the link and the id by which its guard is to be told.
-    pub(super) fn close(&mut self, number: u64) -> Option<(Link, PathId)> {
+    /// Forgets a path, of which its guard is told; the link to that.
+    pub(super) fn close(&mut self, number: u64) -> Option<Link> {
         let open = self.paths.remove(&number)?;
         self.by_id.remove(&open.ours);
-        let link = self.guards.get(&open.guard)?.outlet.link().clone();
-        Some((link, open.theirs))
+        self.tell_closed(open.guard, open.theirs);
+        Some(self.guards.get(&open.guard)?.outlet.link().clone())
+    }
+
+    /// A guard is to be told that a path is over; it tells the next hop, and so on.
+    pub(super) fn tell_closed(&mut self, guard: LinkId, path: PathId) {
+        if let Some(guard) = self.guards.get_mut(&guard) {
+            guard.closes.push(path);
+            guard.closes_wait.notify_one();
+        }
+    }
+
+    /// Paths of which a guard is to be told, as many as one message takes.
+    pub(super) fn next_closes(&mut self, guard: LinkId) -> Vec<PathId> {
+        let guard = self.guards.get_mut(&guard);
+        guard.map_or_else(Vec::new, |guard| guard.closes.take())
     }
 
     /// Paths that are opened from now on carry so many cells at most.
