@@ -86,21 +86,58 @@ fn read(cell: &Cell) -> (usize, u64) {
     (usize::try_from(number(0)).unwrap(), number(8))
 }
 
-const WIDE: FairLimits = FairLimits {
-    fifo: 32,
-    per_path: 20_000,
-    total: 40_000,
-};
-
 #[test]
-fn a_bulk_path_of_10_000_cells_delays_a_chat_path_by_33_cells() {
-    let mut queue = Labelled::new(WIDE, 2);
-    (0..10_000).for_each(|_| assert!(queue.push(0).is_ok()));
+fn a_bulk_path_of_10_000_cells_delays_a_chat_path_by_9_cells() {
+    let limits = FairLimits::default();
+    let mut queue = Labelled::new(limits, 2);
+    let waits = (0..10_000).filter(|_| queue.push(0).is_ok()).count();
+    assert_eq!(waits, limits.fifo + limits.per_path);
     queue.push(1).unwrap();
     let before = std::iter::from_fn(|| queue.pop())
         .take_while(|(path, _)| *path == 0)
         .count();
-    assert_eq!(before, WIDE.fifo + 1);
+    assert_eq!(before, limits.fifo + 1);
+    assert_eq!(before, 9);
+}
+
+#[test]
+fn a_path_that_is_forgotten_waits_no_more_and_the_others_keep_their_turns() {
+    let limits = FairLimits {
+        fifo: 2,
+        per_path: 10,
+        total: 30,
+    };
+    let mut queue = Labelled::new(limits, 4);
+    for path in [0, 1, 0, 1, 2, 1, 0, 2, 1] {
+        queue.push(path).unwrap();
+    }
+    let (gone, pool) = (queue.paths[1], &mut queue.pool);
+    assert_eq!(queue.queue.forget(gone, pool), 3);
+    assert_eq!(queue.queue.forget(gone, pool), 0);
+    assert_eq!((queue.queue.len(), queue.queue.waiting_of(gone)), (6, 0));
+    // Its last word has a turn of its own; a new path may take its place.
+    queue.push(1).unwrap();
+    queue.push(3).unwrap();
+    let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+    let paths: Vec<_> = order.iter().map(|(path, _)| *path).collect();
+    assert_eq!(paths, [0, 1, 0, 2, 1, 3, 0, 2]);
+    assert_eq!(order[4], (1, 4), "what it said last");
+}
+
+#[test]
+fn a_queue_that_must_make_room_gives_the_newest_of_the_longest_and_silences_nobody() {
+    let mut queue = Labelled::new(FairLimits::default(), 3);
+    (0..8).for_each(|_| assert!(queue.push(2).is_ok()));
+    for path in [0, 0, 0, 1, 0, 1] {
+        queue.push(path).unwrap();
+    }
+    assert_eq!(queue.queue.surplus(), 4);
+    let cut = std::iter::from_fn(|| queue.queue.cut());
+    let cut: Vec<_> = cut.map(|cell| read(&cell)).collect();
+    assert_eq!(cut[..2], [(0, 3), (0, 2)]);
+    assert_eq!((cut.len(), queue.queue.surplus()), (4, 0));
+    let left: Vec<_> = std::iter::from_fn(|| queue.pop()).skip(8).collect();
+    assert_eq!(left, [(0, 0), (1, 0)]);
 }
 
 #[test]
