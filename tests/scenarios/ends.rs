@@ -9,7 +9,7 @@ use llarp_core::crypto::identity::RelayId;
 use llarp_core::hop::message::KIND_CLOSE;
 use llarp_core::path::Want;
 use llarp_core::tunnel::{ServiceName, Tunnel};
-use llarp_core::wire::limits::{CLOSE_TIME, PATH_CELLS_MAX};
+use llarp_core::wire::limits::{CLOSE_TIME, PATH_CELLS_MAX, REQUESTS_OPEN};
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::{TestNet, client_address};
@@ -126,6 +126,29 @@ fn a_neighbour_that_does_not_answer_holds_up_the_next_close_for_5_seconds() {
         let late = second - first;
         let most = CLOSE_TIME + Duration::from_millis(100);
         assert!(late >= CLOSE_TIME && late <= most, "{late:?}");
+    });
+}
+
+#[test]
+fn a_guard_that_does_not_answer_a_close_holds_up_no_build() {
+    virtual_time(1, async {
+        let mut net = TestNet::without_relays(1, Weather::FAIR, 8);
+        for n in 0..8 {
+            net.tap(n, Deaf(Arc::default()));
+            net.start(n);
+        }
+        let client = net.client(0);
+        let mut paths = Vec::new();
+        for _ in 0..4 * REQUESTS_OPEN {
+            paths.push(client.build(Want::Any).await.unwrap());
+        }
+        drop(paths);
+        for _ in 0..4 {
+            let asked = Instant::now();
+            client.build(Want::Any).await.unwrap();
+            let took = asked.elapsed();
+            assert!(took <= Duration::from_secs(1), "{took:?}");
+        }
     });
 }
 

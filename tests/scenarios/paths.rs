@@ -42,6 +42,30 @@ fn a_path_over_three_relays_takes_one_round_trip_and_each_hop_answers() {
     });
 }
 
+/// Found in networks of twelve: one build of twelve to a given relay was declined by the second hop, which
+/// was charged for it together with the guard.
+#[test]
+fn a_path_that_ends_at_its_own_guard_is_refused_by_nobody() {
+    for seed in 0..4 {
+        virtual_time(seed, async {
+            let mut net = TestNet::new(seed, Weather::FAIR, 12);
+            let client = net.client(0);
+            let guard = client.build(Want::Any).await.unwrap().hops().expose()[0];
+            let mut at_both_ends = 0;
+            for _ in 0..10 {
+                let path = client.build(Want::Terminal(guard)).await.unwrap();
+                let hops = path.hops().expose().to_vec();
+                assert_eq!((hops.len(), hops[2]), (3, guard));
+                at_both_ends += usize::from(hops[0] == guard);
+                path.probe(2).await.unwrap();
+            }
+            assert!(at_both_ends > 0);
+            let refused = (0..12).map(|n| net.relay(n).unwrap().stats().refused);
+            assert_eq!(refused.sum::<u64>(), 0, "seed {seed}");
+        });
+    }
+}
+
 #[test]
 fn a_dead_middle_relay_is_noticed_and_replaced_within_five_seconds() {
     for seed in 0..10 {

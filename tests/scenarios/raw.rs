@@ -1,5 +1,6 @@
 //! A peer of single steps with one link: a client, or a relay in hostile hands.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -46,6 +47,16 @@ impl Raw {
         Self::start_at(net, Role::Client, 1000 + n, client_address(n), to).await
     }
 
+    /// A client at this address, with a link to relay `to`.
+    pub(crate) async fn client_at(net: &TestNet, at: SocketAddr, to: usize) -> Self {
+        let ip = at.ip().to_string();
+        let seed = ip
+            .bytes()
+            .map(usize::from)
+            .fold(0, |seed, byte| 7 * seed % 10_007 + byte);
+        Self::start_at(net, Role::Client, 3000 + seed, at, to).await
+    }
+
     /// Somebody who has the key of relay `n`, which does not run, with a link to relay `to`.
     pub(crate) async fn relay(net: &TestNet, n: usize, to: usize) -> Self {
         let role = Role::Relay {
@@ -55,13 +66,7 @@ impl Raw {
         Self::start_at(net, role, 2000 + n, net.address(n), to).await
     }
 
-    async fn start_at(
-        net: &TestNet,
-        role: Role,
-        seed: usize,
-        at: core::net::SocketAddr,
-        to: usize,
-    ) -> Self {
+    async fn start_at(net: &TestNet, role: Role, seed: usize, at: SocketAddr, to: usize) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed as u64);
         let config = EndpointConfig::new(role, network(), Secret::random(&mut rng));
         let socket = net.net.socket(at);

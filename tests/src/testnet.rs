@@ -26,7 +26,7 @@ use quinn::TokioRuntime;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::net::tap::{Policy, Tap, TapConfig};
+use crate::net::tap::{FIRST_PORT, Policy, Tap, TapConfig};
 use crate::net::{Net, Weather};
 
 /// When every test begins, in seconds since 1970.
@@ -211,6 +211,15 @@ impl TestNet {
         place.running = None;
     }
 
+    /// Takes relay `n` out of the network's hands, to be drained; its address stays taken until it is
+    /// gone.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn take(&mut self, n: usize) -> Relay {
+        self.places[n].running.take().expect("a relay that runs")
+    }
+
     /// The clock of relay `n` is wrong by so many seconds when it is next started.
     pub fn set_clock_off(&mut self, n: usize, seconds: i64) {
         let right = self.clock.unix();
@@ -243,6 +252,8 @@ impl TestNet {
         assert!(self.places[n].running.is_none(), "relay {n} runs already");
         let hidden = address(2, n);
         let mut config = TapConfig::new(network(), self.key(n), self.places[n].known, hidden);
+        // Taps that the same peer dials are not to meet at one of its ports.
+        config.first_port = FIRST_PORT + 1_000 * u16::try_from(n % 15).expect("it is below 15");
         config.peers = self
             .places
             .iter()
