@@ -170,17 +170,6 @@ async fn a_build_straight_back_is_carried_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_from_a_relay_to_itself_is_declined() {
-    let relays = Relays::new(2);
-    let mut client = Client::new(&relays, 9, 1).await;
-    let failed = client.fail(&relays, &[1, 1, 2]).await;
-    let Cause::Refused { status, .. } = failed.cause else {
-        panic!("{failed}");
-    };
-    assert_eq!(status, Status::NextRefused);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_link_over_which_a_build_waits_is_not_unused() {
     let (relays, _endpoint, links) = Relays::with_hostile_last(3);
     be_silent(links);

@@ -26,11 +26,8 @@ impl Asking {
     /// A place among those that wait for `next`. The error is what to tell whoever asked.
     pub(super) fn begin(shared: &Arc<Shared>, next: RelayId) -> Result<Arc<Self>, Decline> {
         let mut core = shared.core();
-        // Straight back may be what a client wants: the relay that it is to end at may be its guard
-        // (`docs/spec/07-path.md` §3). To stay where it is no client wants.
-        if next == shared.id {
-            return Err(Decline::NextRefused);
-        }
+        // It may be the previous hop: the relay that a path is to end at may be its guard
+        // (`docs/spec/07-path.md` §3).
         if !core.neighbours.begin_asking(next) {
             return Err(Decline::Overloaded);
         }
