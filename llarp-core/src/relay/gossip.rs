@@ -12,10 +12,11 @@
 
 use ::core::sync::atomic::{AtomicBool, Ordering};
 use ::core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, warn};
 
 use tokio::sync::Notify;
@@ -56,13 +57,29 @@ pub(super) struct Gossip {
     ring: Mutex<KeyRing>,
     /// Whether the operator was told so.
     is_excluded: AtomicBool,
-    /// Whether others have been heard since the start, or need not be: they may know key sets of this
-    /// relay that it has lost itself, and a second set would be a proof against it.
+    /// Whether enough others have been heard since the start, or need not be: they may know key sets of
+    /// this relay that it has lost itself, and a second set would be a proof against it.
     has_heard: AtomicBool,
+    /// Who has been heard until then.
+    listened: Mutex<Listened>,
     heard: Arc<Notify>,
     /// Whether the operator was told that others have other keys.
     has_lost_keys: AtomicBool,
 }
+
+/// Others that a relay has heard since its start, and since when it hears any.
+#[derive(Debug, Default)]
+struct Listened {
+    to: BTreeSet<RelayId>,
+    since: Option<Instant>,
+}
+
+/// Relays that one without keys of its own hears before it announces any: one alone may have just
+/// started, or keep back what it knows.
+const HEARD_ENOUGH: usize = 3;
+
+/// How long it looks for so many, from the first on: where fewer run, there is no network without it.
+const HEARD_TIME: Duration = Duration::from_secs(600);
 
 /// How often keys and own documents are looked at.
 const LOOK: Duration = Duration::from_secs(30);
@@ -83,6 +100,7 @@ impl Gossip {
             family: registered.family,
             capacity: registered.capacity,
             has_heard: AtomicBool::new(registered.ring.found()),
+            listened: Mutex::default(),
             heard: Arc::default(),
             has_lost_keys: AtomicBool::new(false),
             ring: Mutex::new(registered.ring),
@@ -90,11 +108,33 @@ impl Gossip {
         }
     }
 
-    /// Others have said what they know.
-    fn heard(&self) {
-        if !self.has_heard.swap(true, Ordering::Relaxed) {
+    /// Another relay has said what it knows.
+    fn heard(&self, relay: RelayId) {
+        if self.has_heard() {
+            return;
+        }
+        let others = self.view.members().len().saturating_sub(1);
+        let enough = {
+            let listened = &mut *lock(&self.listened);
+            listened.to.insert(relay);
+            listened.since.get_or_insert_with(Instant::now);
+            // Before the registry is known, nobody knows how many there are.
+            let all = others > 0 && listened.to.len() >= others;
+            all || listened.to.len() >= HEARD_ENOUGH
+        };
+        if enough {
+            self.has_heard.store(true, Ordering::Relaxed);
             self.heard.notify_one();
         }
+    }
+
+    /// Whether it may announce keys of its own.
+    fn has_heard(&self) -> bool {
+        let listens_long = || {
+            let since = lock(&self.listened).since;
+            since.is_some_and(|since| since + HEARD_TIME <= Instant::now())
+        };
+        self.has_heard.load(Ordering::Relaxed) || listens_long()
     }
 
     /// Puts own documents that the directory lacks into it, and tells of them. Nothing while no
@@ -151,9 +191,9 @@ impl Gossip {
         Some(Document::Descriptor(signed.get().clone()))
     }
 
-    /// Own key sets that the directory lacks, once others had a chance to show older ones.
+    /// Own key sets that the directory lacks, once enough others had a chance to show older ones.
     fn own_key_sets(&self, me: RelayId) -> Vec<Document> {
-        if !self.has_heard.load(Ordering::Relaxed) {
+        if !self.has_heard() {
             return Vec::new();
         }
         let network = self.view.network();
@@ -249,7 +289,7 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        shared.compare_with_one().await;
+        shared.compare_with_some().await;
     }
 }
 
@@ -292,13 +332,26 @@ impl Shared {
         drawn
     }
 
-    async fn compare_with_one(self: &Arc<Self>) {
+    /// Compares with one relay by chance; as long as it listens, with as many as it has yet to hear.
+    async fn compare_with_some(self: &Arc<Self>) {
         let Some(gossip) = &self.gossip else {
             return;
         };
-        let Some(relay) = self.draw_others(1).pop() else {
+        if gossip.has_heard() {
+            for relay in self.draw_others(1) {
+                self.compare_with(gossip, relay).await;
+            }
             return;
-        };
+        }
+        let heard = lock(&gossip.listened).to.clone();
+        let mut others = self.draw_others(usize::MAX);
+        others.retain(|relay| !heard.contains(relay));
+        for relay in others.into_iter().take(HEARD_ENOUGH) {
+            self.compare_with(gossip, relay).await;
+        }
+    }
+
+    async fn compare_with(self: &Arc<Self>, gossip: &Gossip, relay: RelayId) {
         let Some((_, link)) = self.link_to(&relay).await else {
             return;
         };
@@ -308,7 +361,7 @@ impl Shared {
             return;
         };
         if seen.is_same(&gossip.view, true) {
-            return gossip.heard();
+            return gossip.heard(relay);
         }
         let way = seen.way;
         let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
@@ -317,7 +370,7 @@ impl Shared {
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
         if compared.outcome.answered > 0 {
-            gossip.heard();
+            gossip.heard(relay);
         }
     }
 
