@@ -50,7 +50,11 @@ fn a_source_is_asked_the_same_by_whoever_has_what_it_alone_names_and_by_others()
     let keys = keys(60);
     let (honest, special) = (but(&keys, 5, None), but(&keys, 5, Some(1)));
     let by_other = asked_of(&special, &honest, &honest);
-    assert!(by_other.iter().any(|asked| matches!(asked, Request::Documents { .. })));
+    assert!(
+        by_other
+            .iter()
+            .any(|asked| matches!(asked, Request::Documents { .. }))
+    );
     assert_eq!(asked_of(&special, &honest, &special), by_other);
     // The same where it lacks something, as the client did once.
     let by_other = asked_of(&honest, &special, &special);
@@ -124,7 +128,11 @@ fn what_a_slow_source_was_asked_for_is_asked_of_others_and_its_late_word_is_no_l
         sync.handle(at, &reply, &mut client, NOW).unwrap();
     }
     answer_all(&mut sync, &mut client, &source, slow);
-    assert_eq!((sync.told(), sync.untold().count()), (0, 4), "all wait for it");
+    assert_eq!(
+        (sync.told(), sync.untold().count()),
+        (0, 4),
+        "all wait for it"
+    );
     sync.mark_slow(slow);
     answer_all(&mut sync, &mut client, &source, slow);
     assert!(sync.told() >= 3 && !sync.finished());

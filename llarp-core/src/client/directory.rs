@@ -28,7 +28,7 @@ use crate::link::Backoff;
 use crate::path::{Profile, Want};
 use crate::registry::directory::Trust;
 use crate::registry::message::Request;
-use crate::registry::{Document, KeyEpoch, RelayList, Unfit, VerifiedEquivocation};
+use crate::registry::{Document, KeyEpoch, RelayContact, RelayList, Unfit, VerifiedEquivocation};
 use crate::store::Store;
 use crate::tunnel::TunnelCode;
 use crate::wire::limits::{
@@ -266,8 +266,10 @@ impl Shared {
 
     fn draw_terminals(&self) -> Vec<RelayId> {
         let relays = self.state().relays.clone();
-        let relays = relays.iter().map(|contact| contact.id);
-        draw(relays.collect(), &mut self.fork_rng())
+        let contacts: Vec<_> = relays.iter().collect();
+        let order = shuffle(contacts, &mut self.fork_rng());
+        let drawn = apart(order);
+        drawn.into_iter().map(|contact| contact.id).collect()
     }
 
     /// Whether paths may be built for everybody.
@@ -360,12 +362,42 @@ async fn gather(mut reached: JoinSet<Option<Source>>) -> Vec<Source> {
 }
 
 /// Some of them by chance: as many as are asked.
-fn draw<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
-    let mut drawn = Vec::new();
-    while drawn.len() < DIRECTORY_SOURCES && !left.is_empty() {
+fn draw<T>(left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
+    let mut drawn = shuffle(left, rng);
+    drawn.truncate(DIRECTORY_SOURCES);
+    drawn
+}
+
+/// All of them in an order by chance.
+fn shuffle<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
+    let mut drawn = Vec::with_capacity(left.len());
+    while !left.is_empty() {
         let at = rng.next_u64() % left.len() as u64;
         drawn.push(left.swap_remove(usize::try_from(at).unwrap_or_default()));
     }
+    drawn
+}
+
+/// The first of them that are nobody's twins: one operator with many relays is one source. Where there
+/// are too few such, others fill up.
+fn apart(order: Vec<&RelayContact>) -> Vec<&RelayContact> {
+    let mut drawn: Vec<&RelayContact> = Vec::new();
+    let mut left = Vec::new();
+    for contact in order {
+        let twins = |other: &&RelayContact| {
+            let family = contact.family.is_some() && contact.family == other.family;
+            family || contact.addresses.share_subnet(&other.addresses)
+        };
+        if drawn.len() >= DIRECTORY_SOURCES {
+            break;
+        }
+        match drawn.iter().any(twins) {
+            true => left.push(contact),
+            false => drawn.push(contact),
+        }
+    }
+    let lack = DIRECTORY_SOURCES.saturating_sub(drawn.len());
+    drawn.extend(left.into_iter().take(lack));
     drawn
 }
 

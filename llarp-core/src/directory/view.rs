@@ -267,12 +267,12 @@ impl NetworkView {
     }
 
     /// What this node answers somebody whom nobody knows; `None` when strangers have asked too much of
-    /// late.
-    pub async fn answer_stranger(&self, request: Request) -> Option<Reply> {
+    /// late, whatever it is, or when it is no request.
+    pub async fn answer_stranger(&self, request: &[u8]) -> Option<Reply> {
         if !self.0.strangers.take() {
             return None;
         }
-        Some(match request {
+        Some(match Request::decode(request).ok()? {
             Request::Offer(documents) => taken(&self.offered_by_stranger(documents).await),
             request => self.answer(&request),
         })

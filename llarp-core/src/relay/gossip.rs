@@ -30,7 +30,7 @@ use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::What;
 use crate::registry::message::Request;
 use crate::registry::{Addresses, Descriptor, Document, Family, KeySet, Presence};
-use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS};
+use crate::wire::limits::{DESCRIPTOR_INTERVAL, DIRECTORY_AHEAD, GOSSIP_DELAY, GOSSIP_RELAYS};
 
 /// A relay's place in a registry.
 #[derive(Debug)]
@@ -181,6 +181,8 @@ impl Gossip {
             capacity: self.capacity,
         };
         let issued = match held {
+            // Signed while the clock was ahead: nobody else has it, and what follows it would be as far.
+            Some(held) if held.issued > now + DIRECTORY_AHEAD => now,
             Some(held) if held == presence(held.issued) && now < held.issued + DESCRIPTOR_AGE => {
                 return None;
             }
@@ -379,24 +381,24 @@ impl Shared {
         let Some(gossip) = &self.gossip else {
             return;
         };
-        let Ok(request) = Request::decode(&asked.body) else {
-            return;
-        };
-        let reply = match (request, link.peer()) {
-            (request, Peer::Anonymous) => match gossip.view.answer_stranger(request).await {
+        let reply = match link.peer() {
+            Peer::Anonymous => match gossip.view.answer_stranger(&asked.body).await {
                 Some(reply) => reply,
                 // Dropped, it is refused: others can be asked.
                 None => return,
             },
-            (Request::Offer(documents), Peer::Relay(_)) => {
-                let offered = gossip.view.offered(documents).await;
-                if offered.forged {
-                    // A registered relay that passes forgeries on does not verify what it says.
-                    return link.close(CloseCode::Useless);
+            Peer::Relay(_) => match Request::decode(&asked.body) {
+                Ok(Request::Offer(documents)) => {
+                    let offered = gossip.view.offered(documents).await;
+                    if offered.forged {
+                        // A registered relay that passes forgeries on does not verify what it says.
+                        return link.close(CloseCode::Useless);
+                    }
+                    taken(&offered)
                 }
-                taken(&offered)
-            }
-            (request, Peer::Relay(_)) => gossip.view.answer(&request),
+                Ok(request) => gossip.view.answer(&request),
+                Err(_) => return,
+            },
         };
         let _ = asked.respond(&reply.encode()).await;
     }

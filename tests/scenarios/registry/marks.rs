@@ -47,7 +47,11 @@ fn a_descriptor_that_one_contact_gives_to_one_client_is_not_taken() {
         ready(&client, MINUTE).await;
         let id = net.id(7);
         let issued = || {
-            view.read(|directory| directory.descriptor(&id).map(|known| known.presence().issued))
+            view.read(|directory| {
+                directory
+                    .descriptor(&id)
+                    .map(|known| known.presence().issued)
+            })
         };
         assert!(issued().is_some_and(|issued| issued < presence.issued));
         sleep(3 * HOUR).await;

@@ -96,11 +96,7 @@ impl Policy for Slow {
 /// two minutes of that the client thought that it had learned.
 #[test]
 fn one_slow_contact_of_four_holds_nobody_up() {
-    let all = [
-        Says::Truth,
-        Says::Inventions,
-        Says::InventionsFromTheStart,
-    ];
+    let all = [Says::Truth, Says::Inventions, Says::InventionsFromTheStart];
     for (says, slow) in all.into_iter().flat_map(|says| [(says, 0), (says, 2)]) {
         virtual_time(1, async {
             let mut net = RegisteredNet::without_relays(1, Weather::FAIR, 12, START);
