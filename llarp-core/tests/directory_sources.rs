@@ -122,23 +122,18 @@ fn what_a_slow_source_was_asked_for_is_asked_of_others_and_its_late_word_is_no_l
     let mut client = empty(&keys);
     let mut sync = Sync::new(&client, Sync::needed(NOW, false), &[Path; 4]);
     // It says what it has like all others, and not what is below.
-    for _ in 0..4 {
-        let (at, request) = sync.next(&client).unwrap();
+    let heads: Vec<_> = (0..4).map(|_| sync.next(&client).unwrap()).collect();
+    for (at, request) in heads {
         let reply = source.answer(&request).encode();
         sync.handle(at, &reply, &mut client, NOW).unwrap();
     }
     answer_all(&mut sync, &mut client, &source, slow);
-    assert_eq!(
-        (sync.told(), sync.untold().count()),
-        (0, 4),
-        "all wait for it"
-    );
+    let waits = (sync.told(), sync.untold().count(), sync.finished());
+    assert_eq!(waits, (0, 4, false), "all wait for it");
     sync.mark_slow(slow);
     answer_all(&mut sync, &mut client, &source, slow);
-    assert!(sync.told() >= 3 && !sync.finished());
-    assert!(sync.waits_for_slow());
+    assert!(sync.told() >= 3 && sync.finished(), "nothing is lacking");
     sync.failed(slow);
-    assert!(sync.next(&client).is_none() && sync.finished());
     let late = Reply::Buckets(vec![Digest([1; 32]); 8]).encode();
     assert_eq!(sync.handle(slow, &late, &mut client, NOW), Ok(()));
     let outcome = sync.finish(&mut client);
@@ -177,4 +172,28 @@ fn a_source_that_tells_of_more_than_it_said_ends() {
     }
     assert_eq!(fault, Some(Fault::Endless));
     assert!(page <= 2, "{page} pages of a directory of forty relays");
+}
+
+#[test]
+fn documents_that_only_a_slow_source_gives_are_told_apart_from_those_of_others() {
+    let keys = keys(40);
+    let (source, special) = (but(&keys, 5, None), but(&keys, 5, Some(1)));
+    let slow = SourceId(0);
+    let mut client = empty(&keys);
+    let mut sync = Sync::new(&client, Sync::needed(NOW, false), &[Path; 4]);
+    while let Some((at, request)) = sync.next(&client) {
+        let documents = matches!(request, Request::Documents { .. });
+        if at == slow && documents {
+            sync.mark_slow(slow);
+        } else {
+            let of = if at == slow { &special } else { &source };
+            let reply = of.answer(&request).encode();
+            sync.handle(at, &reply, &mut client, NOW).unwrap();
+        }
+    }
+    assert!(sync.waits_for_slow() && !sync.finished());
+    sync.failed(slow);
+    assert!(sync.next(&client).is_none() && sync.finished());
+    let outcome = sync.finish(&mut client);
+    assert_eq!((outcome.answered, outcome.accepted), (4, 39));
 }

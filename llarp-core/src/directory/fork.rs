@@ -96,10 +96,14 @@ impl NetworkView {
     }
 
     /// Why the last snapshot that somebody offered was not taken; nothing once one was. What
-    /// authorities have signed says more than what anybody can make up, and stands until then.
+    /// authorities have signed says more than what anybody can make up, which counts only for whoever
+    /// has no snapshot at all.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
-        self.state().refused
+        let state = self.state();
+        let empty = state.ledger.current().is_none();
+        let refused = state.refused.as_ref();
+        refused.filter(|it| empty || weight(it) > 1).copied()
     }
 
     /// Whether there is evidence of a fork at this number already.

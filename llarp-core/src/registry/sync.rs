@@ -112,8 +112,10 @@ impl Sync {
             self.tally = Some(Tally::new(self, directory));
         }
         let request = (0..self.sources.len()).find_map(|at| self.request_of(at));
-        if request.is_none() && self.tally.is_some() && !self.is_busy() {
-            self.finished = true;
+        if request.is_none() {
+            // What slow sources still say is of no use then.
+            let all_there = self.tally.as_ref().is_some_and(Tally::has_all);
+            self.finished |= all_there || self.tally.is_some() && !self.is_busy();
         }
         request
     }

@@ -6,7 +6,7 @@ use llarp_core::crypto::identity::RelayId;
 use llarp_core::directory::NetworkView;
 use llarp_core::hop::message::KIND_DIRECTORY;
 use llarp_core::link::Peer;
-use llarp_core::registry::message::{Reply, Request};
+use llarp_core::registry::message::Request;
 use llarp_core::store::Store;
 use llarp_tests::net::tap::{Passing, Policy, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};

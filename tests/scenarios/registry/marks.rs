@@ -14,12 +14,14 @@ use super::{HOUR, MINUTE, ready, settled, talk};
 
 /// A newer descriptor of relay `n` than it shows to anybody else.
 fn special(net: &RegisteredNet, n: usize) -> (Document, Presence) {
-    let known = net
-        .view(n)
-        .read(|directory| directory.descriptor(&net.id(n)).copied());
+    let known = net.view(n).read(|directory| {
+        directory
+            .descriptor(&net.id(n))
+            .map(|known| *known.presence())
+    });
     let presence = Presence {
         issued: net.now() + 60,
-        ..*known.expect("it is there").presence()
+        ..known.expect("it is there")
     };
     let network = llarp_tests::testnet::network();
     let signed = Descriptor::sign(&network, &net.key(n), presence);

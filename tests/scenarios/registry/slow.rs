@@ -9,10 +9,10 @@ use llarp_core::link::Peer;
 use llarp_core::path::Want;
 use llarp_core::registry::Name;
 use llarp_core::registry::directory::{Digest, Item, Trust};
-use llarp_core::registry::message::{Reply, Request, SnapshotPart};
+use llarp_core::registry::message::{Reply, SnapshotPart};
 use llarp_core::store::Store;
 use llarp_tests::figure;
-use llarp_tests::net::tap::{Passing, Policy, ReplyFate, RequestFate};
+use llarp_tests::net::tap::{Passing, Policy, ReplyFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::registered::RegisteredNet;
 use llarp_tests::testnet::START;
@@ -118,14 +118,10 @@ fn one_slow_contact_of_four_holds_nobody_up() {
 struct Boasts(Vec<u8>);
 
 impl Policy for Boasts {
-    fn request(&mut self, _: &Passing, kind: u8, body: &mut Vec<u8>) -> RequestFate {
-        match (kind, Request::decode(body)) {
-            (KIND_DIRECTORY, Ok(Request::Snapshot(_))) => RequestFate::Hold(LATE / 2),
-            _ => RequestFate::Pass,
+    fn reply(&mut self, passing: &Passing, kind: u8, body: &mut Vec<u8>) -> ReplyFate {
+        if passing.peer != Peer::Anonymous {
+            return ReplyFate::Pass;
         }
-    }
-
-    fn reply(&mut self, _: &Passing, kind: u8, body: &mut Vec<u8>) -> ReplyFate {
         match (kind, Reply::decode(body)) {
             (KIND_DIRECTORY, Ok(Reply::Head(mut head))) => {
                 head.snapshot.number += 5;
@@ -134,9 +130,8 @@ impl Policy for Boasts {
                 ReplyFate::Pass
             }
             (KIND_DIRECTORY, Ok(Reply::Snapshot(part))) => {
-                let whole = self.0.clone();
-                *body = Reply::Snapshot(SnapshotPart::of(&whole, part.offset)).encode();
-                ReplyFate::Hold(LATE / 2)
+                *body = Reply::Snapshot(SnapshotPart::of(&self.0, part.offset)).encode();
+                ReplyFate::Hold(LATE)
             }
             _ => ReplyFate::Pass,
         }

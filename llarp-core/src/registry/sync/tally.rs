@@ -112,6 +112,11 @@ impl Tally {
         tally
     }
 
+    /// Whether nothing is lacking.
+    pub(super) fn has_all(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// The votes on key sets and descriptors of one kind.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, RelayId, &[Vote])> {
         let votes = self.votes.iter();
