@@ -19,8 +19,8 @@ use llarp_tests::testnet::START;
 
 use super::{MINUTE, number, ready, settled, talk};
 
-/// A little less than a reply may take.
-const LATE: Duration = Duration::from_millis(9_900);
+/// A little less than a reply may take, the way included.
+const LATE: Duration = Duration::from_millis(9_500);
 
 /// What a slow contact says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
