@@ -9,10 +9,10 @@ use llarp_core::link::Peer;
 use llarp_core::path::Want;
 use llarp_core::registry::Name;
 use llarp_core::registry::directory::{Digest, Item, Trust};
-use llarp_core::registry::message::{Reply, SnapshotPart};
+use llarp_core::registry::message::{Reply, Request, SnapshotAsk, SnapshotPart};
 use llarp_core::store::Store;
 use llarp_tests::figure;
-use llarp_tests::net::tap::{Passing, Policy, ReplyFate};
+use llarp_tests::net::tap::{Passing, Policy, ReplyFate, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::registered::RegisteredNet;
 use llarp_tests::testnet::START;
@@ -115,9 +115,24 @@ fn one_slow_contact_of_four_holds_nobody_up() {
 }
 
 /// Says that it has a newer snapshot, and gives it part by part, each as late as it can.
-struct Boasts(Vec<u8>);
+struct Boasts {
+    whole: Vec<u8>,
+    /// From where on it was asked.
+    offset: u32,
+}
 
 impl Policy for Boasts {
+    fn request(&mut self, passing: &Passing, kind: u8, body: &mut Vec<u8>) -> RequestFate {
+        if let (KIND_DIRECTORY, Peer::Anonymous, Ok(Request::Snapshot(ask))) =
+            (kind, passing.peer, Request::decode(body))
+        {
+            self.offset = ask.offset;
+            // The true one has no part so far behind.
+            *body = Request::Snapshot(SnapshotAsk { offset: 0, ..ask }).encode();
+        }
+        RequestFate::Pass
+    }
+
     fn reply(&mut self, passing: &Passing, kind: u8, body: &mut Vec<u8>) -> ReplyFate {
         if passing.peer != Peer::Anonymous {
             return ReplyFate::Pass;
@@ -129,8 +144,9 @@ impl Policy for Boasts {
                 *body = Reply::Head(head).encode();
                 ReplyFate::Pass
             }
-            (KIND_DIRECTORY, Ok(Reply::Snapshot(part))) => {
-                *body = Reply::Snapshot(SnapshotPart::of(&self.0, part.offset)).encode();
+            (KIND_DIRECTORY, Ok(Reply::Snapshot(_))) => {
+                let part = SnapshotPart::of(&self.whole, self.offset);
+                *body = Reply::Snapshot(part).encode();
                 ReplyFate::Hold(LATE)
             }
             _ => ReplyFate::Pass,
@@ -143,7 +159,8 @@ impl Policy for Boasts {
 fn who_boasts_of_a_newer_snapshot_and_drips_it_is_asked_alone_for_fifteen_seconds() {
     virtual_time(2, async {
         let mut net = RegisteredNet::without_relays(2, Weather::FAIR, 12, START);
-        net.tap(1, Boasts(vec![1; 3 << 20]));
+        let whole = vec![1; 3 << 20];
+        net.tap(1, Boasts { whole, offset: 0 });
         (0..12).for_each(|n| net.start(n));
         settled(&net).await;
         let (client, view): (_, NetworkView) = net.client(0, Store::in_memory());
