@@ -159,7 +159,7 @@ impl Policy for Boasts {
 fn who_boasts_of_a_newer_snapshot_and_drips_it_is_asked_alone_for_fifteen_seconds() {
     virtual_time(2, async {
         let mut net = RegisteredNet::without_relays(2, Weather::FAIR, 12, START);
-        let whole = vec![1; 3 << 20];
+        let whole = vec![1; 1 << 20];
         net.tap(1, Boasts { whole, offset: 0 });
         (0..12).for_each(|n| net.start(n));
         settled(&net).await;
