@@ -33,6 +33,7 @@ mod pool;
 mod table;
 mod tries;
 mod tunnels;
+mod unknown;
 
 use core::fmt;
 use core::time::Duration;
@@ -53,6 +54,7 @@ pub use self::introsets::{
 pub use self::path::{Path, PathEnd, ProbeError};
 use self::table::Table;
 pub use self::tunnels::{Lasting, TunnelError};
+pub use self::unknown::Unknown;
 use crate::clock::Clock;
 use crate::crypto::hash::{NetworkId, derive, label};
 use crate::crypto::identity::RelayId;
@@ -109,6 +111,8 @@ struct State {
     attempts: Attempts,
     rng: ChaCha20Rng,
     suspended: bool,
+    /// Why the network is not known, as long as it is not.
+    unknown: Unknown,
     /// How often the client has left the network.
     left: u64,
 }
@@ -134,6 +138,7 @@ impl Client {
             attempts: Attempts::new(),
             rng: generator(b"state"),
             suspended: false,
+            unknown: Unknown::Learning,
             left: 0,
         };
         let now = Seconds(config.clock.unix().as_secs());

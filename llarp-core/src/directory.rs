@@ -24,14 +24,17 @@
 
 mod allowance;
 mod compare;
+mod fork;
 mod look;
 mod memory;
 mod news;
+mod pace;
 mod service;
 mod view;
 mod way;
 
 pub use compare::{Comparison, FetchFailed, compare, fetch_snapshot};
+pub use fork::Fork;
 pub use look::{Seen, catch_up, look};
 pub use service::DirectoryService;
 pub use view::{Bootstrap, NetworkView, OpenError, Verify, ViewConfig, taken};

@@ -43,5 +43,6 @@ fn a_thousand_relays_stay_within_the_bars_of_bytes() {
     let [cold, same, warm] = costs(1000);
     assert!(cold <= 1_800_000, "cold: {cold}");
     assert!(same <= 1000, "nothing changed: {same}");
-    assert!(warm <= 60_000, "few changes: {warm}");
+    // The source that is behind is asked for its lists, though the client has them: it must not see that.
+    assert!(warm <= 80_000, "few changes: {warm}");
 }

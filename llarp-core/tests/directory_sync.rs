@@ -210,7 +210,7 @@ fn a_replayed_old_descriptor_does_not_replace_a_newer_one() {
     new.learn(descriptor(&keys[2], NOW - 60), NOW).unwrap();
     let relay = keys[2].relay_id();
     let issued = |directory: &Directory| directory.descriptor(&relay).unwrap().presence().issued;
-    for peers in [[&old, &old, &new], [&new, &old, &old]] {
+    for peers in [[&old, &new, &new], [&new, &old, &new]] {
         let mut client = empty(&keys);
         let (outcome, _) = run(&mut client, &peers.map(|of| honest(Path, of)));
         assert_eq!((issued(&client), outcome.faults.len()), (NOW - 60, 0));

@@ -7,6 +7,7 @@ mod costs;
 mod decoders;
 mod directory_costs;
 mod directory_documents;
+mod directory_sources;
 mod directory_state;
 mod directory_support;
 mod directory_sync;

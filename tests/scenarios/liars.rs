@@ -15,7 +15,7 @@ use llarp_core::wire::limits::BUILD_REPLY_LEN;
 use llarp_tests::net::tap::{Cell, CellFate, Direction, Passing, Policy, ReplyFate, RequestFate};
 use llarp_tests::net::{Weather, virtual_time};
 use llarp_tests::testnet::TestNet;
-use llarp_tests::{figure, is_full};
+use llarp_tests::{Single, figure};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::task::JoinSet;
@@ -247,64 +247,94 @@ impl Outcome {
 }
 
 #[track_caller]
-fn is_avoided(lied: Lie) {
-    let seeds = if is_full() { 3..13 } else { 3..5 };
-    for (seed, hop) in seeds.flat_map(|seed| [(seed, 1), (seed, 2)]) {
-        let outcome = lie(lied, hop, seed);
-        let what = format!("{lied:?} as hop {hop}, seed {seed}: {outcome:?}");
-        figure(&what);
-        assert!(outcome.after * 3 <= outcome.before, "{what}");
-        assert!(outcome.honest_percent >= 60, "{what}");
-        let is_right = match lied {
-            Lie::SilentAboutBuilds => outcome.is_charged_the_most(),
-            _ => outcome.is_charged_as_a_pair(),
-        };
-        assert!(is_right, "{what}");
-    }
+fn is_avoided(name: &'static str, lied: Lie) {
+    let single = Single {
+        name,
+        ci: 2,
+        full: 10,
+        unit: "seeds",
+    };
+    single.run(|seeds| {
+        let seeds = (3..).take(seeds);
+        for (seed, hop) in seeds.flat_map(|seed| [(seed, 1), (seed, 2)]) {
+            is_avoided_in(lied, hop, seed);
+        }
+    });
+}
+
+fn is_avoided_in(lied: Lie, hop: usize, seed: u64) {
+    let outcome = lie(lied, hop, seed);
+    let what = format!("{lied:?} as hop {hop}, seed {seed}: {outcome:?}");
+    figure(&what);
+    assert!(outcome.after * 3 <= outcome.before, "{what}");
+    assert!(outcome.honest_percent >= 60, "{what}");
+    let is_right = match lied {
+        Lie::SilentAboutBuilds => outcome.is_charged_the_most(),
+        _ => outcome.is_charged_as_a_pair(),
+    };
+    assert!(is_right, "{what}");
 }
 
 #[test]
 fn who_answers_builds_with_random_bytes_is_avoided() {
-    is_avoided(Lie::RandomReply);
+    is_avoided(
+        "who_answers_builds_with_random_bytes_is_avoided",
+        Lie::RandomReply,
+    );
 }
 
 #[test]
 fn who_changes_replies_is_avoided() {
-    is_avoided(Lie::ChangedReply);
+    is_avoided("who_changes_replies_is_avoided", Lie::ChangedReply);
 }
 
 #[test]
 fn who_is_silent_about_builds_is_avoided() {
-    is_avoided(Lie::SilentAboutBuilds);
+    is_avoided(
+        "who_is_silent_about_builds_is_avoided",
+        Lie::SilentAboutBuilds,
+    );
 }
 
 #[test]
 fn who_drops_all_cells_is_avoided() {
-    is_avoided(Lie::DropsCells);
+    is_avoided("who_drops_all_cells_is_avoided", Lie::DropsCells);
 }
 
 #[test]
 fn who_drops_every_fifth_cell_is_avoided() {
-    is_avoided(Lie::DropsFifthCell);
+    is_avoided("who_drops_every_fifth_cell_is_avoided", Lie::DropsFifthCell);
 }
 
 #[test]
 fn who_passes_rounds_of_probes_and_drops_bursts_is_avoided() {
-    is_avoided(Lie::DropsBursts);
+    is_avoided(
+        "who_passes_rounds_of_probes_and_drops_bursts_is_avoided",
+        Lie::DropsBursts,
+    );
 }
 
 #[test]
 fn who_drops_the_cells_of_one_direction_is_avoided() {
-    is_avoided(Lie::DropsUp);
-    is_avoided(Lie::DropsDown);
+    is_avoided(
+        "who_drops_the_cells_of_one_direction_is_avoided_up",
+        Lie::DropsUp,
+    );
+    is_avoided(
+        "who_drops_the_cells_of_one_direction_is_avoided_down",
+        Lie::DropsDown,
+    );
 }
 
 #[test]
 fn who_has_the_wrong_onion_keys_is_avoided() {
-    is_avoided(Lie::WrongOnionKeys);
+    is_avoided(
+        "who_has_the_wrong_onion_keys_is_avoided",
+        Lie::WrongOnionKeys,
+    );
 }
 
 #[test]
 fn who_has_the_wrong_key_is_avoided() {
-    is_avoided(Lie::WrongKey);
+    is_avoided("who_has_the_wrong_key_is_avoided", Lie::WrongKey);
 }

@@ -3,9 +3,14 @@
 
 mod bootstrap;
 mod disk;
+mod forks;
 mod lies;
 mod log;
+mod lost_keys;
+mod marks;
+mod reasons;
 mod rollover;
+mod slow;
 mod snapshots;
 mod spread;
 

@@ -478,6 +478,17 @@ impl RegisteredNet {
         place.running = None;
     }
 
+    /// Relay `n`, which does not run, loses all that it had on its disk but its key.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub fn lose_disk(&mut self, n: usize) {
+        let place = &mut self.places[n];
+        assert!(place.running.is_none(), "relay {n} runs");
+        place.ring = Arc::default();
+        place.store = Store::in_memory();
+    }
+
     /// Client `n` with what its disk has, and what it knows. It knows no more of the network than its
     /// root charter and three relays.
     ///

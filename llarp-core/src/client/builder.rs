@@ -11,6 +11,7 @@ use super::guards::GuardLink;
 use super::path::Path;
 use super::table::NewPath;
 use super::tries::{TRIES_AT_ONCE, Tries};
+use super::unknown::Unknown;
 use crate::build::{
     BuildFailed, BuildHop, BuildReply, Charge, ExpectReply, StartError, start_build,
 };
@@ -73,12 +74,11 @@ pub enum PathError {
     #[error("no paths are kept for this identity and purpose")]
     NotKept,
     /// Too few relays are known for sure.
-    #[error(
-        "the network is not known after {} s: none of the bootstrap relays answered, or three sources \
-         did not agree; is the network down, or the network file old?",
-        BUILD_DEADLINE.as_secs()
-    )]
-    NetworkUnknown,
+    #[error("the network is not known after {} s: {why}", BUILD_DEADLINE.as_secs())]
+    NetworkUnknown {
+        /// Why not, and what to do.
+        why: Unknown,
+    },
     /// The client is suspended, or gone.
     #[error("the client is suspended; resume it first")]
     Suspended,
@@ -160,7 +160,8 @@ impl Shared {
         let mut known = self.relays_known.subscribe();
         let known = timeout(BUILD_DEADLINE, known.wait_for(|known| *known));
         if known.await.is_err() {
-            return Err(PathError::NetworkUnknown);
+            let why = self.state().unknown;
+            return Err(PathError::NetworkUnknown { why });
         }
         self.build_now(want, silent, Chosen::ByOthers).await
     }

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use super::builder::Chosen;
 use super::path::Path;
+use super::unknown::Unknown;
 use super::{Shared, memory};
 use crate::crypto::identity::RelayId;
 use crate::directory::{Bootstrap, NetworkView, Way, catch_up, compare, look};
@@ -27,12 +28,12 @@ use crate::link::Backoff;
 use crate::path::{Profile, Want};
 use crate::registry::directory::Trust;
 use crate::registry::message::Request;
-use crate::registry::{Document, KeyEpoch, RelayList, VerifiedEquivocation};
+use crate::registry::{Document, KeyEpoch, RelayContact, RelayList, Unfit, VerifiedEquivocation};
 use crate::store::Store;
 use crate::tunnel::TunnelCode;
 use crate::wire::limits::{
     DIRECTORY_COMPARE_SECONDS, DIRECTORY_LEAST_RELAYS, DIRECTORY_RETRY_BASE, DIRECTORY_RETRY_CAP,
-    DIRECTORY_SOURCES, KEY_MARGIN_SECONDS,
+    DIRECTORY_SOURCES, DIRECTORY_SOURCES_LEAST, KEY_MARGIN_SECONDS,
 };
 
 /// How long a bootstrap relay may take to be linked.
@@ -58,9 +59,6 @@ const WALL: Duration = Duration::from_secs(60);
 
 /// By how much the wall clock has gone on in a sleep that matters.
 const SLEPT: u64 = 300;
-
-/// Sources without which the rule accepts nothing.
-const SOURCES_ENOUGH: usize = 3;
 
 /// How much later than the last of enough sources another one may come.
 const GRACE: Duration = Duration::from_secs(2);
@@ -173,6 +171,8 @@ impl Shared {
         pace: &mut Pace,
     ) -> Duration {
         let learned = self.learn_once(view).await;
+        self.tell_why(view, &learned);
+        let learned = learned.is_ok();
         view.expire();
         self.take_relays(view, store);
         let rng = &mut self.fork_rng();
@@ -189,22 +189,32 @@ impl Shared {
         COMPARE * (750 + rng.next_u32() % 500) / 1000
     }
 
-    /// Whether enough sources have answered.
-    async fn learn_once(self: &Arc<Self>, view: &NetworkView) -> bool {
-        if !self.knows_relays() && !self.learn_directly(view).await {
-            return false;
+    /// Remembers why the network is not known, or not to be relied on, for whoever wants a path; says
+    /// so once when the registry or the clock is the reason, which lasts until somebody does something.
+    fn tell_why(&self, view: &NetworkView, learned: &Result<(), Unknown>) {
+        let unfit = view.fit().err().filter(|unfit| *unfit != Unfit::Empty);
+        let refused = view.refused().filter(|_| learned.is_err());
+        let lasting = refused.map(Unknown::Refused).or(unfit.map(Unknown::Unfit));
+        let why = lasting.or(learned.err()).unwrap_or(Unknown::Learning);
+        let before = core::mem::replace(&mut self.state().unknown, why);
+        if core::mem::discriminant(&before) != core::mem::discriminant(&why) && lasting.is_some() {
+            warn!("the network cannot be relied on: {why}");
+        }
+    }
+
+    /// Whether enough sources have told something.
+    async fn learn_once(self: &Arc<Self>, view: &NetworkView) -> Result<(), Unknown> {
+        if !self.knows_relays() {
+            self.learn_directly(view).await?;
         }
         let sources = self.sources_by_path().await;
-        if sources.is_empty() {
-            return false;
-        }
         let learned = learn_from(view, &sources).await;
         sources.into_iter().for_each(Source::close);
-        learned
+        learned.then_some(()).ok_or(Unknown::TooFewAgree)
     }
 
     /// Asks the bootstrap relays: then there are relays to reach others with.
-    async fn learn_directly(self: &Arc<Self>, view: &NetworkView) -> bool {
+    async fn learn_directly(self: &Arc<Self>, view: &NetworkView) -> Result<(), Unknown> {
         let mut dials = JoinSet::new();
         for bootstrap in draw(view.bootstrap().to_vec(), &mut self.fork_rng()) {
             let shared = Arc::clone(self);
@@ -220,7 +230,7 @@ impl Shared {
         let sources = gather(dials).await;
         if sources.is_empty() {
             warn!("none of the bootstrap relays can be reached; is the network down?");
-            return false;
+            return Err(Unknown::NobodyReached);
         }
         learn_from(view, &sources).await;
         let list = view.relays(Trust::Provisional);
@@ -230,10 +240,10 @@ impl Shared {
                 asked = sources.len(),
                 "too few relays on which three bootstrap relays agree"
             );
-            return false;
+            return Err(Unknown::TooFewAgree);
         }
         self.take_provisional(list);
-        true
+        Ok(())
     }
 
     /// Tunnels to relays by chance, each over a path of its own.
@@ -256,8 +266,10 @@ impl Shared {
 
     fn draw_terminals(&self) -> Vec<RelayId> {
         let relays = self.state().relays.clone();
-        let relays = relays.iter().map(|contact| contact.id);
-        draw(relays.collect(), &mut self.fork_rng())
+        let contacts: Vec<_> = relays.iter().collect();
+        let order = shuffle(contacts, &mut self.fork_rng());
+        let drawn = apart(order);
+        drawn.into_iter().map(|contact| contact.id).collect()
     }
 
     /// Whether paths may be built for everybody.
@@ -335,7 +347,7 @@ async fn gather(mut reached: JoinSet<Option<Source>>) -> Vec<Source> {
     let mut sources = Vec::new();
     let mut patience = None;
     loop {
-        if sources.len() >= SOURCES_ENOUGH {
+        if sources.len() >= DIRECTORY_SOURCES_LEAST {
             patience.get_or_insert_with(|| Instant::now() + GRACE);
         }
         let next = match patience {
@@ -350,23 +362,58 @@ async fn gather(mut reached: JoinSet<Option<Source>>) -> Vec<Source> {
 }
 
 /// Some of them by chance: as many as are asked.
-fn draw<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
-    let mut drawn = Vec::new();
-    while drawn.len() < DIRECTORY_SOURCES && !left.is_empty() {
+fn draw<T>(left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
+    let mut drawn = shuffle(left, rng);
+    drawn.truncate(DIRECTORY_SOURCES);
+    drawn
+}
+
+/// All of them in an order by chance.
+fn shuffle<T>(mut left: Vec<T>, rng: &mut impl Rng) -> Vec<T> {
+    let mut drawn = Vec::with_capacity(left.len());
+    while !left.is_empty() {
         let at = rng.next_u64() % left.len() as u64;
         drawn.push(left.swap_remove(usize::try_from(at).unwrap_or_default()));
     }
     drawn
 }
 
-/// Fetches a newer snapshot if somebody has one, and compares. Whether three or more sources have
-/// answered.
+/// The first of them that are nobody's twins: one operator with many relays is one source. Where there
+/// are too few such, others fill up.
+fn apart(order: Vec<&RelayContact>) -> Vec<&RelayContact> {
+    let mut drawn: Vec<&RelayContact> = Vec::new();
+    let mut left = Vec::new();
+    for contact in order {
+        let twins = |other: &&RelayContact| {
+            let family = contact.family.is_some() && contact.family == other.family;
+            family || contact.addresses.share_subnet(&other.addresses)
+        };
+        if drawn.len() >= DIRECTORY_SOURCES {
+            break;
+        }
+        match drawn.iter().any(twins) {
+            true => left.push(contact),
+            false => drawn.push(contact),
+        }
+    }
+    let lack = DIRECTORY_SOURCES.saturating_sub(drawn.len());
+    drawn.extend(left.into_iter().take(lack));
+    drawn
+}
+
+/// Fetches a newer snapshot if somebody has one, and compares. Whether that was of use: three or more
+/// sources told what they have, and it came to something. Fewer are not compared, since nothing that
+/// they say would count, and one alone would see what we have already.
 async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
     let ways: Vec<_> = sources.iter().map(|source| source.way.clone()).collect();
     let seen = look(view, &ways).await;
     catch_up(view, &seen).await;
+    if seen.len() < DIRECTORY_SOURCES_LEAST {
+        return false;
+    }
     let ways: Vec<_> = seen.into_iter().map(|seen| seen.way).collect();
-    let outcome = compare(view, &ways, true).await.outcome;
+    let comparison = compare(view, &ways, true).await;
+    let (taught, outcome) = (comparison.has_taught(), comparison.outcome);
     if !outcome.disputes.is_empty() {
         let proven = outcome.disputes.iter().filter(|it| it.proven).count();
         warn!(
@@ -375,7 +422,7 @@ async fn learn_from(view: &NetworkView, sources: &[Source]) -> bool {
         );
     }
     offer(&outcome.proofs, &ways).await;
-    outcome.answered >= SOURCES_ENOUGH
+    taught
 }
 
 /// Shows proofs to all sources at once. Few: who could be made to show many would be kept busy.

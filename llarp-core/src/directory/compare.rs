@@ -5,21 +5,38 @@ use core::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::pace::Pace;
 use super::view::NetworkView;
 use super::way::{AskError, Way};
+use crate::registry::directory::SnapshotHead;
 use crate::registry::sync::{FetchError, Outcome, SnapshotFetch, Sync};
 use crate::registry::{Changed, Refused};
+use crate::wire::limits::DIRECTORY_SOURCES_LEAST;
 
-/// How long a comparison may take in all. Who has not told by then does not count.
-const WHOLE_TIME: Duration = Duration::from_secs(120);
+/// How long a comparison, or a snapshot, may take in all. What was learned until then counts.
+pub(super) const WHOLE_TIME: Duration = Duration::from_secs(120);
 
 /// What a comparison came to.
 #[derive(Debug)]
 pub struct Comparison {
     /// What was accepted, disputed, found wrong.
     pub outcome: Outcome,
+    /// Whether all that sources told of was fetched, as far as somebody gave it in time.
+    pub whole: bool,
     /// Bytes of requests and replies.
     pub bytes: u64,
+}
+
+impl Comparison {
+    /// Whether enough sources answered, and something came of it. If not, it is to be tried again soon:
+    /// sources may tell much and give nothing.
+    #[must_use]
+    pub const fn has_taught(&self) -> bool {
+        let outcome = &self.outcome;
+        self.whole
+            && outcome.answered >= DIRECTORY_SOURCES_LEAST
+            && outcome.accepted + outcome.provisional > 0
+    }
 }
 
 /// Why no snapshot was fetched.
@@ -39,10 +56,11 @@ pub enum FetchFailed {
 /// Compares what the sources know with what `view` knows, and takes what the rule accepts
 /// (`docs/spec/10-directory.md` §8). `ahead`: also the keys of the next key epoch.
 pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Comparison {
-    let now = view.now();
+    let now = view.time();
     let reaches: Vec<_> = sources.iter().map(Way::reach).collect();
     let mut sync = view.read(|directory| Sync::new(directory, Sync::needed(now, ahead), &reaches));
     let mut asked = JoinSet::new();
+    let mut pace = Pace::new();
     let deadline = Instant::now() + WHOLE_TIME;
     let mut bytes = 0;
     loop {
@@ -51,16 +69,21 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
                 sync.failed(source);
                 continue;
             };
+            pace.asked(source, &request);
             bytes += request.encode().len() as u64;
             asked.spawn(async move { (source, way.ask(&request).await) });
         }
-        if sync.finished() {
+        if sync.finished() || Instant::now() >= deadline {
             break;
         }
+        if pace.hurry(&mut sync) {
+            continue;
+        }
+        let wake = pace.wake(&sync).map_or(deadline, |wake| wake.min(deadline));
         let answered = tokio::select! {
             biased;
             answered = asked.join_next() => answered,
-            () = sleep_until(deadline) => None,
+            () = sleep_until(wake) => continue,
         };
         match answered {
             Some(Ok((source, Ok(reply)))) => {
@@ -73,8 +96,10 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
         }
     }
     view.count_traffic(bytes);
+    let whole = sync.finished();
     Comparison {
         outcome: view.finish(sync),
+        whole,
         bytes,
     }
 }
@@ -85,12 +110,25 @@ pub async fn compare(view: &NetworkView, sources: &[Way], ahead: bool) -> Compar
 /// # Errors
 /// [`FetchFailed`]; the last good snapshot stays.
 pub async fn fetch_snapshot(view: &NetworkView, way: &Way) -> Result<(Changed, u64), FetchFailed> {
-    let fetched = timeout(WHOLE_TIME, fetch(view, way)).await;
+    let fetched = timeout(WHOLE_TIME, fetch(view, way, *view.members().head())).await;
     fetched.map_err(|_| AskError::TimedOut)?
 }
 
-async fn fetch(view: &NetworkView, way: &Way) -> Result<(Changed, u64), FetchFailed> {
-    let mut fetch = SnapshotFetch::new(view.members().head());
+/// The same for somebody who has nothing: the whole of it, whatever we have. Nor does it tell that we
+/// have another one.
+pub(super) async fn fetch_whole(
+    view: &NetworkView,
+    way: &Way,
+) -> Result<(Changed, u64), FetchFailed> {
+    fetch(view, way, SnapshotHead::default()).await
+}
+
+async fn fetch(
+    view: &NetworkView,
+    way: &Way,
+    have: SnapshotHead,
+) -> Result<(Changed, u64), FetchFailed> {
+    let mut fetch = SnapshotFetch::new(&have);
     let mut bytes = 0;
     loop {
         let request = fetch.request();

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::fork::Fork;
 use super::view::{OpenError, Shared};
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::RelayId;
@@ -18,6 +19,8 @@ use crate::store::{Batch, KeyRange, ReadError, Store, TableId};
 
 /// The registry's snapshots.
 const LEDGER: TableId = TableId("ledger");
+/// Two snapshots that contradict each other.
+const FORK: TableId = TableId("ledger/fork");
 /// Documents of relays.
 const RELAYS: TableId = TableId("directory");
 
@@ -40,6 +43,7 @@ const PACE_DOUBLINGS: u32 = 6;
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     pub(super) ledger: bool,
+    pub(super) fork: bool,
     relays: BTreeSet<RelayId>,
 }
 
@@ -50,7 +54,7 @@ impl Unwritten {
     }
 
     fn is_empty(&self) -> bool {
-        !self.ledger && self.relays.is_empty()
+        !self.ledger && !self.fork && self.relays.is_empty()
     }
 }
 
@@ -66,6 +70,13 @@ pub(super) fn load_ledger(
     }
     let bytes: Vec<u8> = rows.into_iter().flat_map(|(_, piece)| piece).collect();
     Ok(Ledger::decode(&bytes, network, root, assign_swarms)?)
+}
+
+/// The evidence against authorities that was kept. What the disk has spoiled is none.
+pub(super) fn load_fork(store: &Store) -> Result<Option<Fork>, ReadError> {
+    let rows = store.range(FORK, &KeyRange::all(), usize::MAX)?;
+    let bytes: Vec<u8> = rows.into_iter().flat_map(|(_, piece)| piece).collect();
+    Ok(Fork::decode(&bytes).ok())
 }
 
 /// Gives the directory what was kept of relays that still count.
@@ -109,7 +120,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch:
             }
             // What did not fit follows at once: a first start learns thousands of relays, and what is
             // not written before the end is to be learned anew.
-            let more = taken.ledger || taken.relays.len() == ROWS;
+            let more = taken.ledger || taken.fork || taken.relays.len() == ROWS;
             let committed = store.commit(batch).await;
             failures = match &committed {
                 Ok(()) => 0,
@@ -125,6 +136,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Store, mut changes: watch:
                 };
                 let mut state = strong.state();
                 state.unwritten.ledger |= taken.ledger;
+                state.unwritten.fork |= taken.fork;
                 state.unwritten.relays.extend(taken.relays);
             }
             sleep(PACE * (1 << failures)).await;
@@ -138,10 +150,13 @@ fn take(state: &mut super::view::State) -> (Batch, Unwritten) {
     let mut taken = Unwritten::default();
     if core::mem::take(&mut state.unwritten.ledger) {
         taken.ledger = true;
-        batch.delete_range(LEDGER, KeyRange::all());
-        for (number, piece) in (0_u8..).zip(state.ledger.encode().chunks(PIECE)) {
-            batch.put(LEDGER, [number], piece);
-        }
+        put_pieces(&mut batch, LEDGER, &state.ledger.encode());
+        return (batch, taken);
+    }
+    if core::mem::take(&mut state.unwritten.fork) {
+        taken.fork = true;
+        let fork = state.fork.as_ref().map(|fork| fork.encode());
+        put_pieces(&mut batch, FORK, &fork.unwrap_or_default());
         return (batch, taken);
     }
     while taken.relays.len() < ROWS {
@@ -156,4 +171,12 @@ fn take(state: &mut super::view::State) -> (Batch, Unwritten) {
         taken.relays.insert(relay);
     }
     (batch, taken)
+}
+
+/// Writes bytes that no row holds, in place of those that are there.
+fn put_pieces(batch: &mut Batch, table: TableId, bytes: &[u8]) {
+    batch.delete_range(table, KeyRange::all());
+    for (number, piece) in (0_u8..).zip(bytes.chunks(PIECE)) {
+        batch.put(table, [number], piece);
+    }
 }

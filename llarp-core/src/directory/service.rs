@@ -6,9 +6,8 @@ use tokio::time::timeout;
 
 use super::NetworkView;
 use super::way::NAME;
-use crate::registry::message::Request;
 use crate::tunnel::{BiStream, Caller, Serving, TerminalService};
-use crate::wire::limits::{DIRECTORY_MESSAGE_MAX, STREAM_HEAD_TIME};
+use crate::wire::limits::{DIRECTORY_ASK_MAX, STREAM_HEAD_TIME};
 
 /// The directory, as a service at the end of paths. A stream is a request and its reply.
 pub struct DirectoryService(NetworkView);
@@ -36,13 +35,11 @@ impl TerminalService for DirectoryService {
 }
 
 async fn serve(view: NetworkView, mut stream: BiStream) {
-    let Ok(request) = stream.read_to_end(DIRECTORY_MESSAGE_MAX).await else {
+    // Whoever comes through a tunnel is a stranger: long offers are for relays.
+    let Ok(request) = stream.read_to_end(DIRECTORY_ASK_MAX).await else {
         return;
     };
-    let Ok(request) = Request::decode(&request) else {
-        return stream.give_up();
-    };
-    let Some(reply) = view.answer_stranger(request).await else {
+    let Some(reply) = view.answer_stranger(&request).await else {
         return stream.give_up();
     };
     if stream.write_all(&reply.encode()).await.is_ok() {

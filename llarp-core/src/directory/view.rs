@@ -1,7 +1,7 @@
 //! The ledger and the directory of one node, behind one lock.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::allowance::Allowance;
+use super::fork::Fork;
 use super::memory::{self, Unwritten};
 use super::news::News;
 use crate::clock::Clock;
@@ -109,6 +110,12 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) directory: Directory,
     pub(super) unwritten: Unwritten,
+    /// Evidence against authorities.
+    pub(super) fork: Option<Arc<Fork>>,
+    /// Why the last snapshot was not taken.
+    pub(super) refused: Option<registry::Refused>,
+    /// What the operator was warned of.
+    pub(super) alarms: BTreeSet<&'static str>,
     /// Relays of the snapshot before that this one does not name any more, and where they are. Others
     /// may be one snapshot behind, and clients of theirs still choose them.
     departed: BTreeMap<RelayId, Option<SocketAddr>>,
@@ -140,11 +147,15 @@ impl NetworkView {
         let ledger = memory::load_ledger(&store, network, root)?;
         let members = members_of(&ledger);
         let mut directory = Directory::new(network, members);
-        memory::load_rows(&store, &mut directory, clock.unix().as_secs())?;
+        let now = ledger.time(clock.unix().as_secs());
+        memory::load_rows(&store, &mut directory, now)?;
         let mut state = State {
             ledger,
             directory,
             unwritten: Unwritten::default(),
+            fork: memory::load_fork(&store)?.map(Arc::new),
+            refused: None,
+            alarms: BTreeSet::new(),
             departed: BTreeMap::new(),
             whole: Arc::default(),
             delta: None,
@@ -181,7 +192,9 @@ impl NetworkView {
     /// # Errors
     /// [`registry::Refused`]; the last good one stays.
     pub fn offer_snapshot(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
-        self.offer(|ledger, now| ledger.offer_snapshot(bytes, now))
+        let taken = self.offer(|ledger, now| ledger.offer_snapshot(bytes, now));
+        self.note(&taken, bytes);
+        taken
     }
 
     /// Takes a delta to the newest snapshot.
@@ -189,7 +202,9 @@ impl NetworkView {
     /// # Errors
     /// As [`Self::offer_snapshot`].
     pub fn offer_delta(&self, bytes: &[u8]) -> Result<Changed, registry::Refused> {
-        self.offer(|ledger, now| ledger.offer_delta(bytes, now))
+        let taken = self.offer(|ledger, now| ledger.offer_delta(bytes, now));
+        self.note(&taken, &[]);
+        taken
     }
 
     /// Takes what [`Request::Snapshot`] brought: whole or delta.
@@ -211,7 +226,7 @@ impl NetworkView {
         loop {
             let mut ledger = self.state().ledger.clone();
             let before = ledger.head();
-            let changed = take(&mut ledger, self.now())?;
+            let changed = take(&mut ledger, self.clock())?;
             let taken = self.change(|state| {
                 // Somebody else was faster: it is looked at again.
                 if state.ledger.head() != before {
@@ -232,7 +247,7 @@ impl NetworkView {
     /// # Errors
     /// [`Refused`].
     pub fn learn(&self, document: Document) -> Result<Learned, Refused> {
-        let now = self.now();
+        let now = self.time();
         self.change(|state| {
             let relay = document.relay();
             let learned = state.directory.learn(document, now)?;
@@ -252,12 +267,12 @@ impl NetworkView {
     }
 
     /// What this node answers somebody whom nobody knows; `None` when strangers have asked too much of
-    /// late.
-    pub async fn answer_stranger(&self, request: Request) -> Option<Reply> {
+    /// late, whatever it is, or when it is no request.
+    pub async fn answer_stranger(&self, request: &[u8]) -> Option<Reply> {
         if !self.0.strangers.take() {
             return None;
         }
-        Some(match request {
+        Some(match Request::decode(request).ok()? {
             Request::Offer(documents) => taken(&self.offered_by_stranger(documents).await),
             request => self.answer(&request),
         })
@@ -272,7 +287,7 @@ impl NetworkView {
     }
 
     fn take_offer(&self, documents: Vec<Document>) -> Offered {
-        let now = self.now();
+        let now = self.time();
         self.change(|state| {
             let offered = state.directory.offered(documents, now);
             for document in &offered.news {
@@ -296,7 +311,8 @@ impl NetworkView {
     /// The relays of which paths can be built now, whose key sets are at least as sure as that.
     #[must_use]
     pub fn relays(&self, least: Trust) -> RelayList {
-        self.state().directory.relays(self.now(), least)
+        let now = self.time();
+        self.state().directory.relays(now, least)
     }
 
     /// The relays that count.
@@ -316,7 +332,7 @@ impl NetworkView {
     /// # Errors
     /// [`Unfit`], for the user: what is wrong with it.
     pub fn fit(&self) -> Result<VerifiedSnapshot, Unfit> {
-        self.state().ledger.fit(self.now()).cloned()
+        self.state().ledger.fit(self.clock()).cloned()
     }
 
     /// What is to be told to other relays.
@@ -343,23 +359,26 @@ impl NetworkView {
         let newest = self.state().ledger.current().cloned();
         newest.is_some_and(|newest| {
             let until = newest.terms().valid_until;
-            self.now() > until.saturating_add(SNAPSHOT_VALIDITY_MAX)
+            self.clock() > until.saturating_add(SNAPSHOT_VALIDITY_MAX)
         })
     }
 
-    /// The time that it is at least: the clock's, or the registry's if the clock is behind it.
+    /// The time that it is at least: the clock's, or the registry's if the clock is behind it. Not to be
+    /// called under the lock.
     #[must_use]
     pub fn time(&self) -> u64 {
-        self.state().ledger.time(self.now())
+        let clock = self.clock();
+        self.state().ledger.time(clock)
     }
 
     /// [`Self::time`], unless it is in doubt: without a snapshot, or when the newest one's validity is
     /// over. Then either the authorities sleep or this clock is ahead.
     #[must_use]
     pub fn sure_time(&self) -> Option<u64> {
-        let (state, now) = (self.state(), self.now());
+        let clock = self.clock();
+        let state = self.state();
         let until = state.ledger.current()?.terms().valid_until;
-        (now <= until).then(|| state.ledger.time(now))
+        (clock <= until).then(|| state.ledger.time(clock))
     }
 
     /// Where `relay` is: by its descriptor, or as a bootstrap.
@@ -382,7 +401,7 @@ impl NetworkView {
 
     /// Forgets what has had its time.
     pub fn expire(&self) {
-        let now = self.now();
+        let now = self.time();
         self.state().directory.expire(now);
     }
 
@@ -431,7 +450,7 @@ impl NetworkView {
         let view = self.clone();
         self.run(move || {
             // What is wrong with it is in the outcome.
-            let now = view.now();
+            let now = view.time();
             let _ = sync.handle(source, &reply, &mut view.state().directory, now);
             sync
         })
@@ -452,7 +471,18 @@ impl NetworkView {
         }
     }
 
-    pub(super) fn now(&self) -> u64 {
+    /// Keeps evidence against authorities, in place of older one.
+    pub(super) fn keep_fork(&self, fork: Fork) {
+        let kept: Result<(), core::convert::Infallible> = self.change(|state| {
+            state.fork = Some(Arc::new(fork));
+            state.unwritten.fork = true;
+            Ok(())
+        });
+        kept.unwrap_or_else(|never| match never {});
+    }
+
+    /// What the clock says.
+    fn clock(&self) -> u64 {
         self.0.clock.unix().as_secs()
     }
 

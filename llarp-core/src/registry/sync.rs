@@ -18,6 +18,7 @@
 mod ask;
 mod fault;
 mod fetch;
+mod known;
 mod outcome;
 mod source;
 mod take;
@@ -31,11 +32,11 @@ use super::message::{Reply, Request};
 use super::{Directory, KeyEpoch, VerifiedEquivocation};
 use crate::crypto::hash::NetworkId;
 use crate::crypto::identity::RelayId;
-use crate::wire::limits::SYNC_SOURCES_MAX;
+use crate::wire::limits::{SYNC_NAMED_BY, SYNC_SOURCES_MAX};
 pub use fault::Fault;
 pub use fetch::{FetchError, SnapshotFetch};
 pub use outcome::{Dispute, Outcome};
-use source::{Asked, Claim, Source, Standing};
+use source::{Asked, Source, Standing};
 pub use source::{Reach, SourceId};
 use tally::Tally;
 
@@ -46,6 +47,10 @@ pub struct Sync {
     level: u8,
     whats: Vec<What>,
     sources: Vec<Source>,
+    /// Sources that must name something before it is taken to be known to everybody.
+    enough: usize,
+    /// Digests below which only our own directory knows what there is.
+    own: BTreeSet<Digest>,
     /// What is in a bucket of this digest.
     lists: BTreeMap<Digest, Arc<[Item]>>,
     /// The digests of all buckets below this root.
@@ -77,6 +82,7 @@ impl Sync {
     #[must_use]
     pub fn new(directory: &Directory, whats: Vec<What>, sources: &[Reach]) -> Self {
         let sources = sources.iter().take(SYNC_SOURCES_MAX);
+        let enough = sources.len().min(SYNC_NAMED_BY);
         let mut sync = Self {
             network: *directory.network(),
             level: directory.members().level(),
@@ -84,6 +90,8 @@ impl Sync {
                 .map(|reach| Source::new(*reach, whats.len()))
                 .collect(),
             whats,
+            enough,
+            own: BTreeSet::new(),
             lists: BTreeMap::new(),
             roots: BTreeMap::new(),
             tally: None,
@@ -104,8 +112,10 @@ impl Sync {
             self.tally = Some(Tally::new(self, directory));
         }
         let request = (0..self.sources.len()).find_map(|at| self.request_of(at));
-        if request.is_none() && self.tally.is_some() && !self.is_busy() {
-            self.finished = true;
+        if request.is_none() {
+            // What slow sources still say is of no use then.
+            let all_there = self.tally.as_ref().is_some_and(Tally::has_all);
+            self.finished |= all_there || self.tally.is_some() && !self.is_busy();
         }
         request
     }
@@ -121,6 +131,11 @@ impl Sync {
         directory: &mut Directory,
         now: u64,
     ) -> Result<(), Fault> {
+        let of = self.source(source);
+        if of.is_some_and(|of| of.standing == Standing::Gone) {
+            // Others were asked meanwhile. To be slow is no lie.
+            return Ok(());
+        }
         let asked = self.source(source).and_then(|source| source.asked.take());
         let handled = match (asked, Reply::decode(reply)) {
             (None, _) => Err(Fault::Unasked),
@@ -148,6 +163,53 @@ impl Sync {
         }
     }
 
+    /// The question of this source has been open for long: others may be asked the same from now on,
+    /// whatever it is asked.
+    pub fn mark_slow(&mut self, source: SourceId) {
+        let Some(of) = self.source(source) else {
+            return;
+        };
+        of.slow = true;
+        if let Some(asked) = of.asked.clone() {
+            self.give_back(&asked);
+        }
+    }
+
+    /// Sources that have yet to answer a question, and whether they were marked as slow.
+    pub fn busy(&self) -> impl Iterator<Item = (SourceId, bool)> {
+        let sources = self.sources.iter().enumerate();
+        let busy = sources.filter(|(_, source)| source.asked.is_some());
+        busy.map(|(at, source)| (SourceId(at), source.slow))
+    }
+
+    /// Sources that are asked and have yet to tell what they have; nobody any more once documents are
+    /// fetched.
+    pub fn untold(&self) -> impl Iterator<Item = SourceId> {
+        let sources = self.sources.iter().enumerate();
+        let untold = sources.filter(|(_, source)| {
+            self.tally.is_none() && source.standing == Standing::Asked && !source.has_told()
+        });
+        untold.map(|(at, _)| SourceId(at))
+    }
+
+    /// How many sources have told all they have.
+    #[must_use]
+    pub fn told(&self) -> usize {
+        let told = self.sources.iter().filter(|source| source.has_answered());
+        told.count()
+    }
+
+    /// Whether documents are fetched, and only slow sources have yet to answer, while a prompt one
+    /// has nothing to do.
+    #[must_use]
+    pub fn waits_for_slow(&self) -> bool {
+        let idle = |source: &Source| source.is_prompt() && source.asked.is_none();
+        self.tally.is_some()
+            && self.is_busy()
+            && self.busy().all(|(_, slow)| slow)
+            && self.sources.iter().any(idle)
+    }
+
     /// Whether all was compared and fetched. True only after [`Self::next`] gave nothing.
     #[must_use]
     pub const fn finished(&self) -> bool {
@@ -171,7 +233,7 @@ impl Sync {
     /// Whether nobody is left who has yet to tell what it has.
     fn all_told(&self) -> bool {
         let told = |source: &Source| source.standing != Standing::Asked || source.has_told();
-        !self.is_busy() && self.sources.iter().all(told)
+        self.busy().all(|(_, slow)| slow) && self.sources.iter().all(told)
     }
 
     fn know_own(&mut self, directory: &Directory) {
@@ -183,42 +245,18 @@ impl Sync {
             for (bucket, digest) in (0..).zip(buckets) {
                 let items = directory.items(what, self.level, bucket);
                 self.lists.insert(*digest, items.into());
+                self.own.insert(*digest);
             }
-            self.know_buckets(buckets.into());
+            let root = self.know_buckets(buckets.into());
+            self.own.extend(root);
         }
     }
 
-    fn know_buckets(&mut self, buckets: Arc<[Digest]>) {
-        if let Some(root) = root_of(&self.network, &buckets) {
-            self.roots.insert(root, buckets);
-        }
-    }
-
-    /// Turns roots into buckets, and buckets into lists, as far as somebody has told.
-    fn resolve(&mut self) {
-        let Self {
-            sources,
-            lists,
-            roots,
-            level,
-            ..
-        } = self;
-        let known = |digest: &Digest| *digest == Digest::EMPTY || lists.contains_key(digest);
-        let claims = sources.iter_mut().flat_map(|source| &mut source.claims);
-        for claim in claims {
-            if let Claim::Root(root) = claim {
-                if *root == Digest::EMPTY || *level == 0 {
-                    *claim = Claim::Buckets(vec![*root; 1 << *level].into());
-                } else if let Some(buckets) = roots.get(root) {
-                    *claim = Claim::Buckets(Arc::clone(buckets));
-                }
-            }
-            if let Claim::Buckets(buckets) = claim
-                && buckets.iter().all(known)
-            {
-                *claim = Claim::Told(Arc::clone(buckets));
-            }
-        }
+    /// The root of these buckets, if they have one.
+    fn know_buckets(&mut self, buckets: Arc<[Digest]>) -> Option<Digest> {
+        let root = root_of(&self.network, &buckets)?;
+        self.roots.insert(root, buckets);
+        Some(root)
     }
 
     fn request_of(&mut self, at: usize) -> Option<(SourceId, Request)> {
@@ -226,10 +264,14 @@ impl Sync {
         if source.standing != Standing::Asked || source.asked.is_some() {
             return None;
         }
+        let slow = source.slow;
         let asked = match &mut self.tally {
             Some(tally) => tally.documents(at, &self.whats)?,
             None => self.question(at)?,
         };
+        if slow {
+            self.give_back(&asked);
+        }
         let request = self.words(&asked);
         self.sources.get_mut(at)?.asked = Some(asked);
         Some((SourceId(at), request))

@@ -12,6 +12,7 @@
 
 use ::core::sync::atomic::{AtomicBool, Ordering};
 use ::core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
 use rand_core::Rng;
@@ -29,7 +30,9 @@ use crate::link::{CloseCode, IncomingRequest, Link, Peer};
 use crate::registry::directory::What;
 use crate::registry::message::Request;
 use crate::registry::{Addresses, Descriptor, Document, Family, KeySet, Presence};
-use crate::wire::limits::{DESCRIPTOR_INTERVAL, GOSSIP_DELAY, GOSSIP_RELAYS, KEY_OVERLAP_SECONDS};
+use crate::wire::limits::{
+    DESCRIPTOR_INTERVAL, DIRECTORY_AHEAD, GOSSIP_DELAY, GOSSIP_RELAYS, KEY_OVERLAP_SECONDS,
+};
 
 /// A relay's place in a registry.
 #[derive(Debug)]
@@ -56,15 +59,31 @@ pub(super) struct Gossip {
     ring: Arc<Mutex<KeyRing>>,
     /// Whether the operator was told so.
     is_excluded: AtomicBool,
-    /// Whether others have been heard since the start, or need not be: they may know key sets of this
-    /// relay that it has lost itself, and a second set would be a proof against it.
+    /// Whether enough others have been heard since the start, or need not be: they may know key sets of
+    /// this relay that it has lost itself, and a second set would be a proof against it.
     has_heard: AtomicBool,
+    /// Who has been heard until then.
+    listened: Mutex<Listened>,
     heard: Arc<Notify>,
     /// Whether the operator was told that others have other keys.
     has_lost_keys: AtomicBool,
     /// Since when the time is in doubt.
     in_doubt: Mutex<Option<Instant>>,
 }
+
+/// Others that a relay has heard since its start, and since when it hears any.
+#[derive(Debug, Default)]
+struct Listened {
+    to: BTreeSet<RelayId>,
+    since: Option<Instant>,
+}
+
+/// Relays that one without keys of its own hears before it announces any: one alone may have just
+/// started, or keep back what it knows.
+const HEARD_ENOUGH: usize = 3;
+
+/// How long it looks for so many, from the first on: where fewer run, there is no network without it.
+const HEARD_TIME: Duration = Duration::from_secs(600);
 
 /// How often keys and own documents are looked at.
 const LOOK: Duration = Duration::from_secs(30);
@@ -90,6 +109,7 @@ impl Gossip {
             family: registered.family,
             capacity: registered.capacity,
             has_heard: AtomicBool::new(registered.ring.found()),
+            listened: Mutex::default(),
             heard: Arc::default(),
             has_lost_keys: AtomicBool::new(false),
             in_doubt: Mutex::default(),
@@ -114,11 +134,33 @@ impl Gossip {
         (patient && asleep).then(|| self.view.time())
     }
 
-    /// Others have said what they know.
-    fn heard(&self) {
-        if !self.has_heard.swap(true, Ordering::Relaxed) {
+    /// Another relay has said what it knows.
+    fn heard(&self, relay: RelayId) {
+        if self.has_heard() {
+            return;
+        }
+        let others = self.view.members().len().saturating_sub(1);
+        let enough = {
+            let listened = &mut *lock(&self.listened);
+            listened.to.insert(relay);
+            listened.since.get_or_insert_with(Instant::now);
+            // Before the registry is known, nobody knows how many there are.
+            let all = others > 0 && listened.to.len() >= others;
+            all || listened.to.len() >= HEARD_ENOUGH
+        };
+        if enough {
+            self.has_heard.store(true, Ordering::Relaxed);
             self.heard.notify_one();
         }
+    }
+
+    /// Whether it may announce keys of its own.
+    fn has_heard(&self) -> bool {
+        let listens_long = || {
+            let since = lock(&self.listened).since;
+            since.is_some_and(|since| since + HEARD_TIME <= Instant::now())
+        };
+        self.has_heard.load(Ordering::Relaxed) || listens_long()
     }
 
     /// Puts own documents that the directory lacks into it, and tells of them. Nothing while no
@@ -165,6 +207,8 @@ impl Gossip {
             capacity: self.capacity,
         };
         let issued = match held {
+            // Signed while the clock was ahead: nobody else has it, and what follows it would be as far.
+            Some(held) if held.issued > now + DIRECTORY_AHEAD => now,
             Some(held) if held == presence(held.issued) && now < held.issued + DESCRIPTOR_AGE => {
                 return None;
             }
@@ -175,9 +219,9 @@ impl Gossip {
         Some(Document::Descriptor(signed.get().clone()))
     }
 
-    /// Own key sets that the directory lacks, once others had a chance to show older ones.
+    /// Own key sets that the directory lacks, once enough others had a chance to show older ones.
     fn own_key_sets(&self, me: RelayId) -> Vec<Document> {
-        if !self.has_heard.load(Ordering::Relaxed) {
+        if !self.has_heard() {
             return Vec::new();
         }
         let network = self.view.network();
@@ -275,7 +319,7 @@ pub(super) async fn compare_now_and_then(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        shared.compare_with_one().await;
+        shared.compare_with_some().await;
     }
 }
 
@@ -322,13 +366,26 @@ impl Shared {
         drawn
     }
 
-    async fn compare_with_one(self: &Arc<Self>) {
+    /// Compares with one relay by chance; as long as it listens, with as many as it has yet to hear.
+    async fn compare_with_some(self: &Arc<Self>) {
         let Some(gossip) = &self.gossip else {
             return;
         };
-        let Some(relay) = self.draw_others(1).pop() else {
+        if gossip.has_heard() {
+            for relay in self.draw_others(1) {
+                self.compare_with(gossip, relay).await;
+            }
             return;
-        };
+        }
+        let heard = lock(&gossip.listened).to.clone();
+        let mut others = self.draw_others(usize::MAX);
+        others.retain(|relay| !heard.contains(relay));
+        for relay in others.into_iter().take(HEARD_ENOUGH) {
+            self.compare_with(gossip, relay).await;
+        }
+    }
+
+    async fn compare_with(self: &Arc<Self>, gossip: &Gossip, relay: RelayId) {
         let Some((_, link)) = self.link_to(&relay).await else {
             return;
         };
@@ -338,7 +395,7 @@ impl Shared {
             return;
         };
         if seen.is_same(&gossip.view, true) {
-            return gossip.heard();
+            return gossip.heard(relay);
         }
         let way = seen.way;
         let compared = compare(&gossip.view, ::core::slice::from_ref(&way), true).await;
@@ -347,7 +404,7 @@ impl Shared {
             .view
             .tell(proofs.map(|proof| Document::Equivocation(proof.get().clone())));
         if compared.outcome.answered > 0 {
-            gossip.heard();
+            gossip.heard(relay);
         }
     }
 
@@ -356,24 +413,24 @@ impl Shared {
         let Some(gossip) = &self.gossip else {
             return;
         };
-        let Ok(request) = Request::decode(&asked.body) else {
-            return;
-        };
-        let reply = match (request, link.peer()) {
-            (request, Peer::Anonymous) => match gossip.view.answer_stranger(request).await {
+        let reply = match link.peer() {
+            Peer::Anonymous => match gossip.view.answer_stranger(&asked.body).await {
                 Some(reply) => reply,
                 // Dropped, it is refused: others can be asked.
                 None => return,
             },
-            (Request::Offer(documents), Peer::Relay(_)) => {
-                let offered = gossip.view.offered(documents).await;
-                if offered.forged {
-                    // A registered relay that passes forgeries on does not verify what it says.
-                    return link.close(CloseCode::Useless);
+            Peer::Relay(_) => match Request::decode(&asked.body) {
+                Ok(Request::Offer(documents)) => {
+                    let offered = gossip.view.offered(documents).await;
+                    if offered.forged {
+                        // A registered relay that passes forgeries on does not verify what it says.
+                        return link.close(CloseCode::Useless);
+                    }
+                    taken(&offered)
                 }
-                taken(&offered)
-            }
-            (request, Peer::Relay(_)) => gossip.view.answer(&request),
+                Ok(request) => gossip.view.answer(&request),
+                Err(_) => return,
+            },
         };
         let _ = asked.respond(&reply.encode()).await;
     }

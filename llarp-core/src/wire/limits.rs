@@ -689,6 +689,27 @@ pub const DIRECTORY_RETRY_BASE: Duration = Duration::from_secs(1);
 /// How long at most.
 pub const DIRECTORY_RETRY_CAP: Duration = Duration::from_secs(300);
 
+/// Sources of which the rule for onion keys needs answers at least.
+pub const DIRECTORY_SOURCES_LEAST: usize = 3;
+
+/// Sources of one comparison that must name a document before a client holds a descriptor for it, or
+/// lets one of them see that it has it already: what one alone names may be made for this client.
+pub const SYNC_NAMED_BY: usize = 2;
+
+/// How long a question about the network may be open before another source is asked the same: half of
+/// what a reply may take.
+pub const DIRECTORY_SLOW: Duration = Duration::from_secs(5);
+
+/// How long a comparison waits for the others once enough sources have told what they have, or for
+/// documents that only slow ones give: as long as one reply may take.
+pub const DIRECTORY_GRACE: Duration = DIRECTORY_ASK_TIME;
+
+/// How long sources may take to tell what they have, if they are too few: half of a comparison.
+pub const DIRECTORY_TELLING: Duration = Duration::from_secs(60);
+
+/// How long one source may take to give a snapshot before another is asked beside it.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15);
+
 /// Requests about the network that strangers may make at once, all together: ten cold starts in a
 /// network of 1,000 relays.
 pub const STRANGER_ASKS: u32 = 512;

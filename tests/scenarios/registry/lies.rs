@@ -174,7 +174,7 @@ fn a_client_among_contacts_with_special_keys_of_everybody_uses_none_of_them() {
         let (mut net, _lie) = with_liars(5, &[0, 1], &[], &all).await;
         let (client, view) = net.client(0, Store::in_memory());
         let error = client.build(Want::Any).await.unwrap_err();
-        assert!(matches!(error, PathError::NetworkUnknown), "{error}");
+        assert!(matches!(error, PathError::NetworkUnknown { .. }), "{error}");
         for n in 0..net.len() {
             assert!(trust_in_lie(&view, &net, n) < Some(Trust::Accepted));
         }

@@ -48,7 +48,11 @@ impl Directory {
     ) -> Result<Learned, Refused> {
         let (relay, issued) = (descriptor.relay(), descriptor.presence().issued);
         let record = self.records.get(&relay);
-        if let Some((held, known)) = record.and_then(|record| record.descriptor.as_ref()) {
+        let held = record.and_then(|record| record.descriptor.as_ref());
+        // One from the future was taken while our clock was ahead, and would keep all others out.
+        let future = now.saturating_add(DIRECTORY_AHEAD);
+        let held = held.filter(|(held, _)| held.get().presence().issued <= future);
+        if let Some((held, known)) = held {
             if *known == name {
                 return Ok(Learned::Known);
             }

@@ -21,7 +21,7 @@ impl Sync {
         if let Some(asked) = &source.unfinished {
             return Some(asked.clone());
         }
-        let asked = || self.sources.iter().flat_map(Source::open);
+        let asked = || self.prompt().flat_map(Source::open);
         source
             .claims
             .iter()
@@ -29,7 +29,8 @@ impl Sync {
             .find_map(|(what, claim)| match claim {
                 Claim::Root(root) => {
                     let other = asked().any(|other| other.is_about_root(*root));
-                    (!other).then_some(Asked::Buckets { what, root: *root })
+                    let waits = other || self.may_be_named(root);
+                    (!waits).then_some(Asked::Buckets { what, root: *root })
                 }
                 Claim::Buckets(buckets) => self.lists_of(what, buckets),
                 Claim::Untold | Claim::Told(_) => None,
@@ -38,16 +39,16 @@ impl Sync {
 
     /// Asks for the buckets that nobody has told, nor is being asked for.
     fn lists_of(&self, what: usize, buckets: &[Digest]) -> Option<Asked> {
-        let open: BTreeSet<_> = self
-            .sources
-            .iter()
-            .flat_map(Source::open)
-            .flat_map(Asked::lists)
-            .collect();
-        let lacks = |digest: &Digest| !self.lists.contains_key(digest) && !open.contains(digest);
+        let open = self.prompt().flat_map(Source::open);
+        let open: BTreeSet<_> = open.flat_map(Asked::lists).collect();
+        let lacks = |bucket: u16, digest: &Digest| {
+            !self.knows(what, bucket.into(), digest)
+                && !open.contains(digest)
+                && !self.may_hold(what, digest)
+        };
         let wanted: Vec<_> = (0..)
             .zip(buckets.iter().copied())
-            .filter(|(_, digest)| *digest != Digest::EMPTY && lacks(digest))
+            .filter(|(bucket, digest)| lacks(*bucket, digest))
             .take(BUCKETS_ASKED)
             .collect();
         let items = Vec::new();
@@ -56,6 +57,11 @@ impl Sync {
             wanted,
             items,
         })
+    }
+
+    /// Sources whose answers are worth waiting for.
+    fn prompt(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().filter(|source| !source.slow)
     }
 
     pub(super) fn words(&self, asked: &Asked) -> Request {

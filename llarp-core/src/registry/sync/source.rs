@@ -76,17 +76,29 @@ impl Asked {
     }
 }
 
+/// What a head said of one kind, and how much of it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TreeSaid {
+    pub(super) root: Digest,
+    /// Documents that it says it has.
+    pub(super) count: usize,
+    /// Items that it has told.
+    pub(super) items: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) reach: Reach,
     pub(super) standing: Standing,
+    /// Its question has been open for so long that others may be asked the same.
+    pub(super) slow: bool,
     pub(super) snapshot: Option<SnapshotHead>,
+    /// What its head said of each kind.
+    pub(super) heads: Vec<TreeSaid>,
     pub(super) claims: Vec<Claim>,
     pub(super) asked: Option<Asked>,
     /// A question whose answer has further pages.
     pub(super) unfinished: Option<Asked>,
-    /// Items that it has told.
-    pub(super) items: usize,
     /// Documents that it claimed and did not have.
     pub(super) omitted: usize,
 }
@@ -96,11 +108,12 @@ impl Source {
         Self {
             reach,
             standing: Standing::Asked,
+            slow: false,
             snapshot: None,
+            heads: Vec::new(),
             claims: vec![Claim::Untold; whats],
             asked: None,
             unfinished: None,
-            items: 0,
             omitted: 0,
         }
     }
@@ -114,6 +127,11 @@ impl Source {
     /// Whether it counts in the rule.
     pub(super) fn has_answered(&self) -> bool {
         self.standing != Standing::Liar && self.has_told()
+    }
+
+    /// Whether it is asked, and nobody has lost patience with it.
+    pub(super) fn is_prompt(&self) -> bool {
+        self.standing == Standing::Asked && !self.slow
     }
 
     /// Its open questions.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::super::directory::{Digest, Item, Learned, Refused, What, bucket_of, digest_of};
 use super::super::message::{Head, Reply};
 use super::super::{Directory, Document};
-use super::source::{Asked, Claim};
+use super::source::{Asked, Claim, TreeSaid};
 use super::{Fault, SourceId, Sync};
 use crate::wire::limits::{HASHES_MAX, RELAYS_MAX, SYNC_OMITTED_MAX};
 
 /// Items that a page has at least which promises more, so that pages end.
 const PAGE_MIN: usize = HASHES_MAX / 2;
+
+/// Items of one kind that a source may tell beyond what its head said: its directory grows meanwhile.
+const ITEMS_MORE: usize = HASHES_MAX;
 
 impl Sync {
     pub(super) fn take(
@@ -54,14 +57,19 @@ impl Sync {
     }
 
     fn take_head(&mut self, source: SourceId, head: &Head) {
-        let root = |what: &What| {
+        let said = |what: &What| {
             let tree = head.trees.iter().find(|tree| tree.what == *what);
-            Claim::Root(tree.map_or(Digest::EMPTY, |tree| tree.root))
+            TreeSaid {
+                root: tree.map_or(Digest::EMPTY, |tree| tree.root),
+                count: tree.map_or(0, |tree| tree.count.into()),
+                items: 0,
+            }
         };
-        let claims = self.whats.iter().map(root).collect();
+        let heads: Vec<_> = self.whats.iter().map(said).collect();
         if let Some(source) = self.source(source) {
             source.snapshot = Some(head.snapshot);
-            source.claims = claims;
+            source.claims = heads.iter().map(|said| Claim::Root(said.root)).collect();
+            source.heads = heads;
         }
     }
 
@@ -75,7 +83,9 @@ impl Sync {
             return Err(Fault::Buckets);
         }
         let buckets: Arc<[_]> = buckets.into();
-        self.know_buckets(Arc::clone(&buckets));
+        if let Some(root) = self.know_buckets(Arc::clone(&buckets)) {
+            self.own.remove(&root);
+        }
         self.claim(source, what, Claim::Buckets(buckets));
         Ok(())
     }
@@ -114,10 +124,11 @@ impl Sync {
         if page.iter().any(stray) {
             return Err(Fault::Stray);
         }
-        let most = RELAYS_MAX * self.whats.len();
         let of = self.source(source).ok_or(Fault::Unasked)?;
-        of.items += page.len();
-        if of.items > most || more && page.len() < PAGE_MIN {
+        let said = of.heads.get_mut(what).ok_or(Fault::Unasked)?;
+        said.items += page.len();
+        let most = said.count.min(RELAYS_MAX) + ITEMS_MORE;
+        if said.items > most || more && page.len() < PAGE_MIN {
             return Err(Fault::Endless);
         }
         items.extend(page);
@@ -148,6 +159,7 @@ impl Sync {
             let digest = digest_of(&self.network, list, level);
             told.insert(*bucket, digest);
             self.lists.insert(digest, list.into());
+            self.own.remove(&digest);
         }
         let claims = self.source(source).map(|of| of.claims.get(what).cloned());
         if let Some(Some(Claim::Buckets(buckets))) = claims {
@@ -186,10 +198,13 @@ impl Sync {
             if !same && kind != What::Descriptors {
                 return Err(Fault::OtherKeySet { relay });
             }
-            self.learn(document, directory, now)?;
+            if same || self.enough == 1 {
+                self.learn(document, directory, now)?;
+            }
             match &mut self.tally {
                 Some(tally) if same => tally.had(what, item),
-                // It has another one meanwhile; who else tells of this one is asked.
+                // It has another one meanwhile, which nobody else has named; who else tells of
+                // this one is asked.
                 Some(tally) => tally.withdraw(source, what, &[*item]),
                 None => (),
             }

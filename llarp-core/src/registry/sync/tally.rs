@@ -9,7 +9,8 @@ use super::source::{Asked, Claim, Reach, Source};
 use super::{SourceId, Sync};
 use crate::crypto::identity::RelayId;
 use crate::wire::limits::{
-    DESCRIPTOR_MAX, DIRECTORY_MESSAGE_MAX, DOCUMENTS_ASKED_MAX, EQUIVOCATION_LEN, KEY_SET_LEN,
+    DESCRIPTOR_MAX, DIRECTORY_MESSAGE_MAX, DIRECTORY_SOURCES_LEAST, DOCUMENTS_ASKED_MAX,
+    EQUIVOCATION_LEN, KEY_SET_LEN,
 };
 
 /// A set of sources: bit n is source n.
@@ -58,7 +59,7 @@ impl Sources {
 /// **The rule**: what is to be thought of a key set that `givers` give, of all those that answered.
 pub(super) fn trust(givers: Sources, answered: Sources, by_path: Sources) -> Trust {
     let givers = givers.and(answered);
-    if answered.len() < 3 || 2 * givers.len() <= answered.len() {
+    if (answered.len() as usize) < DIRECTORY_SOURCES_LEAST || 2 * givers.len() <= answered.len() {
         Trust::Held
     } else if givers.and(by_path).is_empty() {
         Trust::Provisional
@@ -107,8 +108,13 @@ impl Tally {
                 }
             }
         }
-        tally.settle(&sync.whats, directory);
+        tally.settle(sync, directory);
         tally
+    }
+
+    /// Whether nothing is lacking.
+    pub(super) fn has_all(&self) -> bool {
+        self.open.is_empty()
     }
 
     /// The votes on key sets and descriptors of one kind.
@@ -192,18 +198,27 @@ impl Tally {
         }
     }
 
-    /// Drops votes on strangers, and finds what is lacking.
-    fn settle(&mut self, whats: &[What], directory: &Directory) {
+    /// Drops votes on strangers, and finds what is lacking. What one source of several names alone is
+    /// treated alike whether it is there or not, so that this source learns nothing of us: a descriptor
+    /// is left where it is, so that nobody has one that the others have not; anything else is
+    /// fetched, since it may be a proof.
+    fn settle(&mut self, sync: &Sync, directory: &Directory) {
+        let (whats, enough) = (&sync.whats, sync.enough);
         let members = directory.members();
         self.votes
             .retain(|(_, relay), _| members.get(relay).is_some());
         for (key, votes) in &mut self.votes {
             let (what, relay) = key;
             let held = whats.get(*what).and_then(|of| directory.name(*of, relay));
-            let proofs = whats.get(*what) == Some(&What::Proofs);
-            let excluded = !proofs && directory.is_excluded(relay);
+            let kind = whats.get(*what);
+            let excluded = kind != Some(&What::Proofs) && directory.is_excluded(relay);
             for vote in &mut *votes {
-                if excluded || held == Some(vote.name) {
+                let alone = (vote.givers.len() as usize) < enough;
+                let had = match kind {
+                    Some(What::Descriptors) if alone => true,
+                    _ => held == Some(vote.name) && !alone,
+                };
+                if excluded || had {
                     vote.state = State::Had;
                 }
             }
