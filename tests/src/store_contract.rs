@@ -54,6 +54,12 @@ impl Author {
     }
 }
 
+/// Somebody's record, valid at the time `now`, and where it lies.
+#[must_use]
+pub fn a_record(seed: u64, now: u64) -> (Location, VerifiedRecord) {
+    Author::new(seed, now).record(0, 1)
+}
+
 /// Holds `store` to its contract at the time `now`; `seed` makes identities of this run alone.
 ///
 /// # Panics
