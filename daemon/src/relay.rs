@@ -195,13 +195,14 @@ async fn serve(files: &RelayFiles, out: &mut dyn Write) -> Result<(), RelayError
     if let Some(source) = files.registry.clone() {
         tokio::spawn(keep_registry(view.clone(), source));
     }
-    tokio::select! {
-        stopped = told_to_stop() => stopped?,
-        asked = answer_stdin(&relay, &view, out), if files.until_stdin_ends => asked?,
-    }
-    relay.drain(PATIENCE).await;
+    let stopped = tokio::select! {
+        stopped = told_to_stop() => stopped,
+        asked = answer_stdin(&relay, &view, out), if files.until_stdin_ends => asked,
+    };
+    // The endpoint waits for all links to close, the table's too.
     storer.table.stop().await;
-    Ok(())
+    relay.drain(PATIENCE).await;
+    Ok(stopped?)
 }
 
 fn read_key(files: &RelayFiles) -> Result<SecretKey, RelayError> {

@@ -19,10 +19,10 @@ use crate::names::Key;
 use crate::rules::{Invalid, Judged, Order, Rules};
 use crate::table::Dht;
 
-/// How much longer than the first valid answer took others may take, and at least: a storer that
-/// has a newer one is about as far away.
+/// How much longer than the first valid answer took others may take, and at least: the first may be
+/// this relay's own, which takes no time, and a storer that has a newer one is somewhere in the world.
 const PATIENCE_FACTOR: u32 = 4;
-const PATIENCE_LEAST: Duration = Duration::from_millis(20);
+const PATIENCE_LEAST: Duration = Duration::from_millis(500);
 
 /// By what introsets are judged.
 pub struct IntrosetRules {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use llarp_core::client::{Client, FindError};
+use llarp_core::crypto::epoch::Epoch as Day;
 use llarp_core::introset::message::{Answer, Request, SERVICE};
-use llarp_core::introset::{DeviceSlot, DeviceSlots, Location, Record, VerifiedRecord};
+use llarp_core::introset::{DeviceSlot, DeviceSlots, Location, Lookup, Record, VerifiedRecord};
 use llarp_core::registry::Epoch;
 use llarp_core::storer::{
     Answering, Beacons, IntrosetService, IntrosetStore, KnowsBeacons, Put, ServiceConfig,
@@ -158,6 +159,13 @@ fn a_terminal_that_denies_alone_hides_nobody_and_is_no_proof_for_an_owner() {
         let published = owner.publish(&introsets(&alice));
         timeout(SOON, published.ready()).await.expect("it is there");
         assert!(!kept.dump().is_empty(), "an owner believed a liar");
+        // Nor does it when there is an older one to be found.
+        let own = DeviceSlots::default().with(owner.slot);
+        for n in 2..10 {
+            owner.contents.send_replace(introset(own, START, n));
+            sleep(Duration::from_secs(60)).await;
+            assert!(is_held(&kept, &owner, n), "an owner believed a liar");
+        }
         let mut missed = 0;
         let lookups = 40;
         for n in 0..lookups {
@@ -170,6 +178,19 @@ fn a_terminal_that_denies_alone_hides_nobody_and_is_no_proof_for_an_owner() {
         ));
         assert!(missed * 6 < lookups, "{missed} of {lookups}");
     });
+}
+
+/// Whether the store holds today's introset with this number in it.
+fn is_held(store: &StorerInMemory, owner: &Owner, n: u8) -> bool {
+    let (address, day) = (owner.identity.address(), Day::at(START));
+    let lookup = Lookup::new(network(), address, day, owner.slot);
+    let opened = |(_, record): (Location, Vec<u8>)| {
+        let record = Record::decode(&record).expect("a record");
+        lookup.open(&record, START, None).ok()
+    };
+    let held = store.dump().into_iter().filter_map(opened);
+    let mut cookies = held.map(|opened| opened.introset.introducers[0].cookie.0);
+    cookies.any(|cookie| cookie == [n; 32])
 }
 
 /// A store that goes on giving what it held at first.

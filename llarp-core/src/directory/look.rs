@@ -122,7 +122,9 @@ async fn fetch_newer(view: &NetworkView, seen: &[Seen]) {
         let ended = timeout(SNAPSHOT_PATIENCE, fetches.join_next()).await;
         taken |= ended.ok().flatten().is_some_and(was_taken);
     }
-    while !taken {
+    // One that boasts and drips does not hold up a comparison with those who have no more than we.
+    let others = seen.iter().filter(|seen| !seen.is_newer(view)).count();
+    while !taken && others < DIRECTORY_SOURCES_LEAST {
         let ended = timeout_at(deadline, fetches.join_next()).await;
         match ended.ok().flatten() {
             Some(ended) => taken = was_taken(ended),

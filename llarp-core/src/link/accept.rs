@@ -166,7 +166,7 @@ impl Door {
         };
         let rank = match peer {
             Peer::Anonymous => Rank::Anonymous,
-            Peer::Relay(relay) => Rank::Relay(relay),
+            Peer::Relay(relay) => Rank::Relay(relay, *protocol),
         };
         let link = Lane::open(quic, width)
             .filter(|_| !*self.shared.draining.borrow())

@@ -50,6 +50,7 @@ pub(super) struct Knocks {
     limits: Limits,
     under_way: usize,
     under_way_from: BTreeMap<Source, usize>,
+    under_way_around: BTreeMap<Source, usize>,
     unproven: Taken,
     all: Taken,
     relays: Taken,
@@ -64,6 +65,7 @@ impl Knocks {
         Self {
             under_way: 0,
             under_way_from: BTreeMap::new(),
+            under_way_around: BTreeMap::new(),
             unproven: Taken::default(),
             all: Taken::default(),
             relays: Taken::default(),
@@ -83,6 +85,8 @@ impl Knocks {
                 self.counts.welcomed += 1;
                 self.under_way += 1;
                 *self.under_way_from.entry(source).or_default() += 1;
+                let around = network(*source.expose());
+                *self.under_way_around.entry(around).or_default() += 1;
             }
             Verdict::Prove => self.counts.to_prove += 1,
             Verdict::Refuse => self.counts.refused += 1,
@@ -93,12 +97,8 @@ impl Knocks {
     /// A handshake from `source` is over, however it ended.
     pub(super) fn end(&mut self, source: Source) {
         self.under_way = self.under_way.saturating_sub(1);
-        match self.under_way_from.get_mut(&source) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                self.under_way_from.remove(&source);
-            }
-        }
+        one_less(&mut self.under_way_from, source);
+        one_less(&mut self.under_way_around, network(*source.expose()));
     }
 
     /// `relay` has proven its key from `source`: that is where it dials from next time, too.
@@ -117,7 +117,8 @@ impl Knocks {
         let from_there = self.under_way_from.get(&source).copied().unwrap_or(0);
         let crowded = from_there >= self.limits.handshakes_per_source;
         if proven {
-            return match !crowded && self.take(now, source).is_some() {
+            let room = !crowded && self.leaves_room(source);
+            return match room && self.take(now, source).is_some() {
                 true => Verdict::Welcome,
                 false => Verdict::Refuse,
             };
@@ -130,6 +131,19 @@ impl Knocks {
             }
             _ => Verdict::Prove,
         }
+    }
+
+    /// Whether a handshake with `source` leaves room for others. A stranger may take his time: a network
+    /// has an eighth of the handshakes under way, and all strangers three quarters.
+    fn leaves_room(&self, source: Source) -> bool {
+        if source.expose().is_loopback() || self.homes.has(source) {
+            return true;
+        }
+        let most = self.limits.handshakes;
+        let around = network(*source.expose());
+        let around = self.under_way_around.get(&around).copied().unwrap_or(0);
+        let of_network = (most / 8).max(self.limits.handshakes_per_source);
+        around < of_network && self.under_way < most - most / 4
     }
 
     /// Takes a handshake from all the shares that `source` has a part in, or from none.
@@ -211,6 +225,15 @@ impl Homes {
 
     fn has(&self, source: Source) -> bool {
         self.at.contains_key(&source)
+    }
+}
+
+fn one_less(counts: &mut BTreeMap<Source, usize>, whose: Source) {
+    match counts.get_mut(&whose) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => {
+            counts.remove(&whose);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::config::Limits;
+use super::config::{Limits, Protocol};
 use super::origin::{Source, network};
 use crate::crypto::identity::RelayId;
 
@@ -40,8 +40,9 @@ impl Activity {
 pub(super) enum Rank {
     /// Somebody without a name: goes first when room is needed.
     Anonymous,
-    /// A known relay that dialled us: gives way to itself, and a second link of it to relays without.
-    Relay(RelayId),
+    /// A known relay that dialled us, for a protocol: gives way to itself, and a second link of it to
+    /// relays without.
+    Relay(RelayId, Protocol),
     /// A relay that we dialled: never counted, never evicted.
     Own,
 }
@@ -55,8 +56,9 @@ pub(super) struct Table<H> {
     /// Anonymous links by source, and by network.
     sources: BTreeMap<Source, usize>,
     networks: BTreeMap<Source, usize>,
-    /// Accepted links by relay, the oldest first.
-    relays: BTreeMap<RelayId, Vec<u64>>,
+    /// Accepted links by relay and protocol, the oldest first: what comes and goes with one protocol
+    /// ends no link of another.
+    relays: BTreeMap<(RelayId, Protocol), Vec<u64>>,
     links: BTreeMap<u64, Entry<H>>,
 }
 
@@ -101,7 +103,7 @@ impl<H> Table<H> {
         let room = match rank {
             Rank::Own => Room::Free,
             Rank::Anonymous => self.room_for_anonymous(source),
-            Rank::Relay(relay) => self.room_for_relay(relay),
+            Rank::Relay(relay, protocol) => self.room_for_relay((relay, protocol)),
         };
         let evicted = match room {
             Room::Free => None,
@@ -132,11 +134,12 @@ impl<H> Table<H> {
                 one_less(&mut self.sources, entry.source);
                 one_less(&mut self.networks, network(*entry.source.expose()));
             }
-            Rank::Relay(relay) => {
-                if let Some(links) = self.relays.get_mut(&relay) {
+            Rank::Relay(relay, protocol) => {
+                let key = (relay, protocol);
+                if let Some(links) = self.relays.get_mut(&key) {
                     links.retain(|link| *link != id);
                     if links.is_empty() {
-                        self.relays.remove(&relay);
+                        self.relays.remove(&key);
                     }
                 }
             }
@@ -162,7 +165,10 @@ impl<H> Table<H> {
                 *self.sources.entry(source).or_default() += 1;
                 *self.networks.entry(network(*source.expose())).or_default() += 1;
             }
-            Rank::Relay(relay) => self.relays.entry(relay).or_default().push(self.next),
+            Rank::Relay(relay, protocol) => {
+                let links = self.relays.entry((relay, protocol)).or_default();
+                links.push(self.next);
+            }
         }
         self.accepted += 1;
     }
@@ -178,8 +184,8 @@ impl<H> Table<H> {
         self.free_or(|| self.stalest_stranger())
     }
 
-    fn room_for_relay(&self, relay: RelayId) -> Room {
-        let own = self.relays.get(&relay).map_or(&[][..], Vec::as_slice);
+    fn room_for_relay(&self, whose: (RelayId, Protocol)) -> Room {
+        let own = self.relays.get(&whose).map_or(&[][..], Vec::as_slice);
         if own.len() >= self.limits.links_per_relay {
             return own.first().map_or(Room::None, |oldest| Room::Of(*oldest));
         }

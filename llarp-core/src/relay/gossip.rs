@@ -139,14 +139,18 @@ impl Gossip {
         if self.has_heard() {
             return;
         }
-        let others = self.view.members().len().saturating_sub(1);
+        let members = self.view.members();
+        // What others say teaches nothing to who does not know the time or the members: it is refused.
+        if self.settled_time().is_none() || members.get(&self.key.relay_id()).is_none() {
+            *lock(&self.listened) = Listened::default();
+            return;
+        }
+        let others = members.len().saturating_sub(1);
         let enough = {
             let listened = &mut *lock(&self.listened);
             listened.to.insert(relay);
             listened.since.get_or_insert_with(Instant::now);
-            // Before the registry is known, nobody knows how many there are.
-            let all = others > 0 && listened.to.len() >= others;
-            all || listened.to.len() >= HEARD_ENOUGH
+            listened.to.len() >= others || listened.to.len() >= HEARD_ENOUGH
         };
         if enough {
             self.has_heard.store(true, Ordering::Relaxed);
@@ -259,8 +263,8 @@ pub(super) async fn keep_keys(shared: Weak<Shared>) {
             if let Some(now) = gossip.settled_time() {
                 shared.turn_keys(gossip, now).await;
                 gossip.announce(shared.id, now);
+                gossip.view.expire();
             }
-            gossip.view.expire();
             (gossip.view.snapshots(), Arc::clone(&gossip.heard))
         };
         tokio::select! {

@@ -312,7 +312,7 @@ pub const LINKS_PER_SOURCE: usize = 64;
 /// the addresses of one do not push out the links of all others.
 pub const LINKS_PER_NETWORK: usize = LINKS_MAX / 8;
 
-/// Links that a relay accepts from one registered relay at a time: two, since one that has restarted
+/// Links that a relay accepts from one registered relay for one protocol at a time: two, since one that has restarted
 /// dials again before its old link is seen to be dead. With the link that we dialled, a key has at most
 /// three times what is bounded for a link.
 pub const LINKS_PER_RELAY: usize = 2;

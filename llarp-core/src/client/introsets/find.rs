@@ -182,7 +182,11 @@ impl Inner {
         while let Some(slot) = to_ask.iter().find(|slot| !asked.has(*slot)) {
             asked = asked.with(slot);
             let lookup = lookup.clone().with_slot(slot);
-            match self.fetch(terminal, &lookup, wanted, place).await? {
+            let fetched = match self.fetch(terminal, &lookup, wanted, place).await {
+                Err(_) if !had.found.is_empty() => break,
+                fetched => fetched?,
+            };
+            match fetched {
                 Ok(opened) => {
                     to_ask = opened.others().iter().fold(to_ask, DeviceSlots::with);
                     had.found.insert(slot, opened);

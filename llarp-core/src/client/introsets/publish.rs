@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand_core::Rng;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, yield_now};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::find::{FindError, Wanted};
 use super::{Inner, Introsets, TerminalFailed};
@@ -22,7 +22,7 @@ use crate::introset::{
 };
 use crate::link::Backoff;
 use crate::wire::limits::{
-    PUBLISH_APART, PUBLISH_EFFORT_MAX, PUBLISH_JITTER, PUBLISH_LOOK, PUBLISH_RETRY_BASE,
+    FIND_TIME, PUBLISH_APART, PUBLISH_EFFORT_MAX, PUBLISH_JITTER, PUBLISH_LOOK, PUBLISH_RETRY_BASE,
     PUBLISH_RETRY_CAP, PUBLISH_TRIES, WORK_PORTION,
 };
 
@@ -175,9 +175,7 @@ impl Keeper {
                 biased;
                 Ok(()) = self.publication.contents.changed() => {
                     sleep(self.jitter(PUBLISH_JITTER)).await;
-                    for shown in self.shown.values_mut() {
-                        shown.again = Instant::now();
-                    }
+                    self.hurry();
                 }
                 () = sleep_until(wait) => (),
             }
@@ -193,6 +191,7 @@ impl Keeper {
         if places.is_empty() {
             return Err(PublishError::NoPlace);
         }
+        let mut failed = None;
         for (n, place) in places.into_iter().enumerate() {
             let due = match self.shown.get(&place.epoch) {
                 Some(shown) => shown.beacon != place.beacon || shown.again <= Instant::now(),
@@ -203,10 +202,23 @@ impl Keeper {
                 }
             };
             if due {
-                self.publish_at(place, contents).await?;
+                // What fails for one day may still do for the other.
+                failed = self.publish_at(place, contents).await.err().or(failed);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What has changed is published soon for the first epoch, and for the other a while after: two
+    /// changes at one time, each time, would link them.
+    fn hurry(&mut self) {
+        let now = Instant::now();
+        let later = now + self.jitter(PUBLISH_APART);
+        let mut soon = now;
+        for shown in self.shown.values_mut() {
+            shown.again = shown.again.min(soon);
+            soon = later;
+        }
     }
 
     /// Tomorrow's introset comes a while after today's: storers of both could tell by the time that
@@ -231,7 +243,11 @@ impl Keeper {
         };
         let stored = self.store(place, &mut publisher, contents).await;
         let stored = match stored {
-            Ok((record, copies)) => self.prove(place).await.map(|()| (record, copies)),
+            Ok((record, copies)) => {
+                let proven = timeout(FIND_TIME, self.prove(place, record.sequence())).await;
+                let proven = proven.unwrap_or(Err(PublishError::NotFound(FindError::TimedOut)));
+                proven.map(|()| (record, copies))
+            }
             Err(error) => Err(error),
         };
         let (again, copies) = match &stored {
@@ -337,14 +353,21 @@ impl Keeper {
 
     /// Fetches it over other paths, as a caller would who knows the address; whether he may open it
     /// is not asked, since an owner need not name itself.
-    async fn prove(&self, place: Place) -> Result<(), PublishError> {
+    async fn prove(&self, place: Place, sequence: u64) -> Result<(), PublishError> {
         let wanted = Wanted {
             address: self.publication.identity.address(),
             client: None,
         };
         let found = self.inner.find_at(&wanted, place).await;
         match found {
-            Ok(found) if found.contains_key(&self.publication.slot) => Ok(()),
+            // An older one may be there from before: then nothing was stored.
+            Ok(found)
+                if found
+                    .get(&self.publication.slot)
+                    .is_some_and(|opened| opened.sequence >= sequence) =>
+            {
+                Ok(())
+            }
             Ok(_) => Err(PublishError::NotFound(FindError::Nothing)),
             Err(FindError::Useless(crate::introset::OpenError::NotAuthorized))
                 if self.publication.readers.is_some() =>

@@ -184,3 +184,27 @@ fn what_is_remembered_of_those_who_knocked_is_bounded_and_passes() {
     assert!(door.0.sources.taken.keys().eq([&last]));
     assert!(door.0.under_way_from.is_empty());
 }
+
+#[test]
+fn strangers_who_take_their_time_leave_room_for_relays_and_for_other_networks() {
+    let mut knocks = Knocks::new(Limits::default());
+    let most = limits::HANDSHAKES_MAX;
+    let home = source(Ipv4Addr::new(203, 0, 113, 7).into());
+    knocks.note_home(relay(1), home);
+    let mut now = NOW;
+    let mut of = |knocks: &mut Knocks, network: u8| {
+        let mut welcomed = 0;
+        for n in 0..400_u16 {
+            now += Duration::from_millis(100);
+            let [_, last] = (n % 250).to_be_bytes();
+            let from = source(Ipv4Addr::new(100, 0, network, last).into());
+            welcomed += usize::from(knocks.begin(now, from, true) == Verdict::Welcome);
+        }
+        welcomed
+    };
+    // Nobody's handshake ends.
+    assert_eq!(of(&mut knocks, 0), most / 8);
+    let others: usize = (1..20).map(|network| of(&mut knocks, network)).sum();
+    assert_eq!(others, most - most / 4 - most / 8);
+    assert_eq!(knocks.begin(now + SECOND, home, true), Verdict::Welcome);
+}

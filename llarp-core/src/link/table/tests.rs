@@ -19,7 +19,7 @@ fn from(last: u8) -> Source {
 
 /// A relay by the letter of its key.
 const fn relay(key: u8) -> Rank {
-    Rank::Relay(RelayId([key; 32]))
+    Rank::Relay(RelayId([key; 32]), Protocol::CELLS)
 }
 
 struct House {
@@ -79,6 +79,18 @@ fn a_relay_has_two_links_and_a_third_costs_its_own_oldest() {
     assert_eq!(house.admit(relay(b'r'), from(3), '3'), Some(Some('1')));
     assert_eq!(house.admit(relay(b'r'), from(4), '4'), Some(Some('2')));
     assert_eq!(house.here(), "s34");
+}
+
+#[test]
+fn links_of_another_protocol_cost_a_relay_no_link_of_cells() {
+    let mut house = House::new();
+    house.table.limits.links = 9;
+    let other = Rank::Relay(RelayId([b'r'; 32]), Protocol::DHT);
+    assert_eq!(house.admit(relay(b'r'), from(1), 'c'), Some(None));
+    assert_eq!(house.admit(other, from(1), '1'), Some(None));
+    assert_eq!(house.admit(other, from(1), '2'), Some(None));
+    assert_eq!(house.admit(other, from(1), '3'), Some(Some('1')));
+    assert_eq!(house.here(), "c23");
 }
 
 #[test]
