@@ -1,4 +1,4 @@
-//! Introsets in a [`TestNet`]: relays that serve them, owners that publish, one store or many.
+//! Introsets in a [`TestNet`](crate::testnet::TestNet): relays that serve them, owners that publish, one store or many.
 
 use core::time::Duration;
 use std::sync::Arc;

@@ -64,7 +64,7 @@ impl Seen {
 }
 
 /// Asks all sources at once what they have. Who does not answer is left out, and once there are enough,
-/// whoever has not in [`LATER`].
+/// whoever has not in two seconds.
 pub async fn look(view: &NetworkView, sources: &[Way]) -> Vec<Seen> {
     let mut asked = JoinSet::new();
     for (at, way) in sources.iter().cloned().enumerate() {

@@ -142,7 +142,7 @@ impl Knocks {
         let most = self.limits.handshakes;
         let around = network(*source.expose());
         let around = self.under_way_around.get(&around).copied().unwrap_or(0);
-        let of_network = (most / 8).max(self.limits.handshakes_per_source);
+        let of_network = (most / 8).max(2 * self.limits.handshakes_per_source);
         around < of_network && self.under_way < most - most / 4
     }
 

@@ -106,7 +106,7 @@ pub const RECORD_LIFE_HOURS: u32 = 24 + RECORD_OVERLAP_HOURS;
 pub const RECORD_OVERLAP_HOURS: u32 = 6;
 
 /// Seconds by which the clock of a record's owner may be ahead of ours, as in builds
-/// ([`BUILD_SKEW_MINUTES`]).
+/// ([`BUILD_SKEW_MINUTES`](super::BUILD_SKEW_MINUTES)).
 pub const RECORD_AHEAD: u64 = 300;
 
 /// Seconds for which session keys of an introset may be in use: what a stolen device opens of
